@@ -647,6 +647,12 @@ BROAD = {
         "callbridge.bridge.legs.callback_leg",
         "CallbackLeg.on_ws_frame",
     ): "so here, for one in one frame",
+    ("callbridge.testing.running", "run_beside"): "what was to end has ended, however it did",
+    ("callbridge.testing.running", "_Beside._work"): "handed on to the test that waits",
+    (
+        "callbridge.testing.virtual.connection",
+        "MemoryTransport._hand_over",
+    ): "as in asyncio: a fault of a protocol ends its connection alone",
     (
         "callbridge.observe.log_writer",
         "LogWriter.emit",
@@ -844,6 +850,9 @@ CALLED_BY_LIBRARIES = {
 }
 """Methods that are there for somebody else's code."""
 
+CALLED_BY_ASYNCIO = "callbridge.testing.virtual"
+"""A loop, transports and servers have what asyncio and libraries ask of such."""
+
 READ_BY_TESTS = {
     "callbridge.simulators.account.account.SimulatedAccount.call_in": "who tests numbers calls them",
     "callbridge.simulators.account.telephone.QuietExchange.call_in": "who tests calls has some come in",
@@ -889,6 +898,7 @@ def dead_names(modules: Iterable[Module]) -> list[str]:
         and not used_in.get(public.name, set()) - {module.name}
         and public.name not in CALLED_BY_LIBRARIES
         and not is_within(public.path, READ_BY_ALEMBIC)
+        and not is_within(public.path, CALLED_BY_ASYNCIO)
         and public.path not in STARTED_FROM_OUTSIDE
         and not any(
             name == public.name and not public.first <= line <= public.last

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
+from callbridge.testing.keeping import Kept
 from callbridge.testing.persona.casting import text_models_of
+from callbridge.testing.running import run, run_beside
 from callbridge.testing.serving import Order, play
 from callbridge.testing.speech import Speech, agent_speaker, caller_speech
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from typing import Any
+
     from callbridge.agents.choosing.gathering import Answering
     from callbridge.testing.effects import AnyEffect
     from callbridge.testing.moves import ModelMove
@@ -20,20 +24,58 @@ if TYPE_CHECKING:
     from callbridge.testing.steps import CallerStep
 
 
+class CallArguments(TypedDict, total=False):
+    """What one call of a line is to be."""
+
+    caller: Sequence[CallerStep] | Persona
+    """What the caller does, step after step; by default they listen to the greeting and hang up. Or who they
+    are, and what they want: then a text model plays them."""
+    model: Sequence[ModelMove] | Improvised
+    """What the model does, one move for each response that it is asked for. Or what it knows: then a text
+    model plays it."""
+    effects: Sequence[AnyEffect]
+    """What is not perfect about the caller and their line."""
+    speech: Speech
+    """How the words of both become speech."""
+    seed: int
+    """Of everything that is drawn by lot; by default that of the line."""
+    settings: Mapping[str, str]
+    """Of the service, by the names of their variables, beside those of the line."""
+    from_number: str
+    """Who calls."""
+    to_number: str
+    """The number that is called."""
+    after_s: float
+    """How long after the last call of the line it is placed, as the date goes; an hour by default."""
+    max_call_s: float
+    """The caller hangs up at the latest then, and complains; 300 s by default."""
+    title: str
+    """What the call is called in reports; by default its number on the line."""
+    real_sockets: bool
+    """By default that of the line."""
+
+
 class Line:
     """A telephone line to an agent, for tests: everything on it is real but the clock and the sockets.
 
     In pytest it is the fixture `line`. Elsewhere: `async with Line() as line`, or `Line().play(…)` without an
-    event loop.
+    event loop. Calls of one line follow each other, at one service: what is kept of callers, it keeps.
 
     Args:
-        settings: of the service, by the names of their variables; what differs from a usual laptop.
+        settings: of the service, by the names of their variables; what differs from a usual laptop. None is
+            read from the environment or from a `.env` file.
         seed: of everything that is drawn by lot.
+        real_sockets: uses the sockets and the time of this machine, in place of a network in memory and a
+            clock that jumps: a call of a minute takes a minute.
     """
 
-    def __init__(self, *, settings: Mapping[str, str] | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, *, settings: Mapping[str, str] | None = None, seed: int = 0, real_sockets: bool = False
+    ) -> None:
         self._settings = dict(settings or {})
         self._seed = seed
+        self._real_sockets = real_sockets
+        self._kept = Kept(float(int(time.time())))
         self.calls: list[PlayedCall] = []
         """All that were played, in their order."""
 
@@ -41,67 +83,66 @@ class Line:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        self.close()
+        """Nothing is left of a call when it is over: there is nothing to end."""
 
-    def close(self) -> None:
-        """Nothing more is played."""
+    def __repr__(self) -> str:
+        return f"<Line {len(self.calls)} calls>"
 
-    async def call(
+    async def call(self, agent: Answering, **what: Unpack[CallArguments]) -> PlayedCall:
+        """Plays one call, from the dialling until the service has written down its end.
+
+        Args:
+            agent: who answers: an agent, a roster, a mapping of called numbers to agents, or a function that
+                chooses one.
+            what: see `CallArguments`.
+
+        Returns:
+            The call. That it went wrong is for the test to say: `call.expect.no_complaints()`.
+
+        Raises:
+            SettingsError: the settings cannot be used; says all that is wrong with them.
+            SpeechError: something cannot be spoken.
+        """
+        make, is_virtual = self._prepared(agent, **what)
+        return self._done(await run_beside(make, is_virtual=is_virtual))
+
+    def play(self, agent: Answering, **what: Unpack[CallArguments]) -> PlayedCall:
+        """The same for code without an event loop.
+
+        Raises:
+            RuntimeError: this thread runs an event loop: write `await line.call(…)` there.
+        """
+        make, is_virtual = self._prepared(agent, **what)
+        return self._done(run(make, is_virtual=is_virtual))
+
+    def _prepared(
         self,
         agent: Answering,
         *,
         caller: Sequence[CallerStep] | Persona = (),
         model: Sequence[ModelMove] | Improvised = (),
-        effects: Sequence[AnyEffect] = (),
         speech: Speech = Speech.SYNTHETIC,
         seed: int | None = None,
         settings: Mapping[str, str] | None = None,
-    ) -> PlayedCall:
-        """Plays one call from the dialling to the hang-up."""
-        order = self._order(agent, caller, model, effects, speech, seed, settings)
-        return self._done(await asyncio.to_thread(_run, order))
-
-    def play(
-        self,
-        agent: Answering,
-        *,
-        caller: Sequence[CallerStep] | Persona = (),
-        model: Sequence[ModelMove] | Improvised = (),
-        effects: Sequence[AnyEffect] = (),
-        speech: Speech = Speech.SYNTHETIC,
-        seed: int | None = None,
-        settings: Mapping[str, str] | None = None,
-    ) -> PlayedCall:
-        """The same from code without an event loop."""
-        return self._done(_run(self._order(agent, caller, model, effects, speech, seed, settings)))
-
-    def _order(
-        self,
-        agent: Answering,
-        caller: Sequence[CallerStep] | Persona,
-        model: Sequence[ModelMove] | Improvised,
-        effects: Sequence[AnyEffect],
-        speech: Speech,
-        seed: int | None,
-        settings: Mapping[str, str] | None,
-    ) -> Order:
-        return Order(
-            answering=agent,
+        title: str = "",
+        real_sockets: bool | None = None,
+        **more: Any,
+    ) -> tuple[Callable[[], Coroutine[Any, Any, PlayedCall]], bool]:
+        order = Order(
             caller=caller,
             model=model,
-            audio_of=lambda text, file: caller_speech(text, file, how=speech),
+            text_models=text_models_of(caller, model),
+            answering=agent,
+            audio_of=partial(caller_speech, how=speech),
             voice=agent_speaker(speech),
-            effects=effects,
             seed=self._seed if seed is None else seed,
             settings=self._settings | dict(settings or {}),
-            title=f"call {len(self.calls) + 1}",
-            text_models=text_models_of(caller, model),
+            title=title or f"call {len(self.calls) + 1}",
+            **more,
         )
+        has_real_sockets = self._real_sockets if real_sockets is None else real_sockets
+        return partial(play, order, self._kept), not has_real_sockets
 
     def _done(self, call: PlayedCall) -> PlayedCall:
         self.calls.append(call)
         return call
-
-
-def _run(order: Order) -> PlayedCall:
-    return asyncio.run(play(order, time.time))

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from callbridge.agents.languages.texts import clip_of
 from callbridge.bridge.own_sounds import audio_of
@@ -31,9 +31,11 @@ from callbridge.testing.logged import line_of, logged
 from callbridge.testing.persona.casting import goal_of, introduce, prompter_of, who_calls
 from callbridge.testing.persona.persona import Improvised, Persona
 from callbridge.testing.played import PlayedCall
+from callbridge.testing.virtual.loop import VirtualLoop
 from callbridge.wire.audio import silence
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Sequence
 
     from callbridge.agents.choosing.gathering import Answering
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from callbridge.simulators.voice_model.server import ModelServer
     from callbridge.testing.calling import AudioOf
     from callbridge.testing.effects import AnyEffect
+    from callbridge.testing.keeping import Kept
     from callbridge.testing.logged import LogLine
     from callbridge.testing.moves import ModelMove
     from callbridge.testing.persona.text_models import TextModels
@@ -59,8 +62,8 @@ class Order:
     """What is to be played."""
 
     answering: Answering
-    caller: Sequence[CallerStep] | Persona
-    model: Sequence[ModelMove] | Improvised
+    caller: Sequence[CallerStep] | Persona = ()
+    model: Sequence[ModelMove] | Improvised = ()
     audio_of: AudioOf
     """Makes the caller's words audible."""
     voice: Callable[[str], bytes]
@@ -72,6 +75,8 @@ class Order:
     """Of the service, by the names of their variables."""
     from_number: str = "+15550100001"
     to_number: str = "+15550100002"
+    after_s: float | None = None
+    """After the call before it."""
     max_call_s: float = 300.0
     title: str = "call"
     text_models: TextModels | None = None
@@ -113,37 +118,47 @@ class Finished:
     log: tuple[LogLine, ...] = ()
 
 
-async def play(order: Order, wall_clock: Callable[[], float]) -> PlayedCall:
+async def play(order: Order, kept: Kept) -> PlayedCall:
     """Plays one call in this loop.
 
     Args:
         order: what is to be played.
-        wall_clock: seconds since 1970.
+        kept: what its line keeps.
 
     Raises:
         SettingsError: the settings of the test cannot be used.
     """
     loop = asyncio.get_running_loop()
-    with logged(loop.time, (API_KEY, AUTH_TOKEN)) as lines, contextlib.ExitStack() as parts:
-        if order.text_models is not None:
-            parts.callback(order.text_models.close)
-        finished = await _served(order, wall_clock)
-    placed_at = finished.phone.placed_at
-    log = tuple(line_of(at - placed_at, text) for at, text in lines)
-    return _put_together(replace(finished, log=log), placed_at + wall_clock() - loop.time())
+    kept.begin(order.after_s)
+    try:
+        with logged(loop.time, (API_KEY, AUTH_TOKEN)) as lines, contextlib.ExitStack() as parts:
+            if order.text_models is not None:
+                parts.callback(order.text_models.close)
+            finished = await _served(order, kept)
+        placed_at = finished.phone.placed_at
+        log = tuple(line_of(at - placed_at, text) for at, text in lines)
+        return _put_together(replace(finished, log=log), placed_at + kept.wall_now() - loop.time())
+    finally:
+        kept.end()
 
 
-async def _served(order: Order, wall_clock: Callable[[], float]) -> Finished:
+async def _served(order: Order, kept: Kept) -> Finished:
     """Starts the model and the service, places the call, and stops them all again."""
-    loop = asyncio.get_running_loop()
+    loop, wall_clock = asyncio.get_running_loop(), kept.wall_now
     words = CallerWords(loop.time)
     prompter = prompter_of(order.model, order.text_models, words, order.voice)
     heard = SessionSettings(seed=order.seed, keep_audio=True)
     async with serve_model(Script(), settings=heard, prompter=prompter, wall_clock=wall_clock) as model:
-        with contextlib.closing(tcp_listener()) as listener:
+        with contextlib.closing(_listener()) as listener:
             environment = variables(listener.getsockname()[1], model.url, order.settings)
             settings = read_settings(environment)
-            app = create_app(settings, order.answering, clock=loop.time, wall_clock=wall_clock)
+            app = create_app(
+                settings,
+                order.answering,
+                state=kept.state(settings),
+                clock=loop.time,
+                wall_clock=wall_clock,
+            )
             with follow(app, with_words=False) as events:
                 phone, caller = _phone(order, settings, words, is_more_to_come_from(model, loop.time))
                 introduce(caller, prompter, phone, model.sessions, loop.time)
@@ -151,6 +166,13 @@ async def _served(order: Order, wall_clock: Callable[[], float]) -> Finished:
                     report = await phone.run()
                 stored = await _stored(events, report.call_sid)
     return Finished(order, settings, phone, report, model, prompter, stored, goal_of(caller))
+
+
+def _listener() -> socket.socket:
+    """Where the service listens: in the network of the loop, if it has one of its own."""
+    loop = asyncio.get_running_loop()
+    # uvicorn asks it for its address, and hands it back to the loop.
+    return cast("socket.socket", loop.network.listener()) if isinstance(loop, VirtualLoop) else tcp_listener()
 
 
 def _phone(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import re
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 import aiofastnet
@@ -25,6 +26,7 @@ from callbridge.wire.errors import UNREADABLE
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Awaitable, Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,7 @@ class ModelDialer:
         host = url.netloc.rpartition("@")[2]  # No name and no password in `Host`.
         headers = {"Authorization": f"Bearer {self.key}"}
         protocol = LegProtocol(leg, host=host, resource=url.resource_name, headers=headers)
-        _, handshake = await aiofastnet.create_connection(
-            asyncio.get_running_loop(),
+        _, handshake = await _connector(url.host, url.port)(
             lambda: Handshake(protocol),
             url.host,
             url.port,
@@ -85,6 +86,15 @@ class ModelDialer:
             raise
         if not leg.is_connected:
             raise ConnectionResetError("closed during the handshake")
+
+
+def _connector(host: str, port: int) -> Callable[..., Awaitable[tuple[Any, Any]]]:
+    """aiofastnet's, which needs descriptors; the loop's own, where that has a network without any."""
+    loop = asyncio.get_running_loop()
+    network = getattr(loop, "network", None)
+    if network is not None and network.has(host, port):
+        return loop.create_connection
+    return functools.partial(aiofastnet.create_connection, loop)
 
 
 NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE})

@@ -1,0 +1,222 @@
+"""A line: how a call is played, that it is the same every time, and that nothing is left of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from callbridge import Agent, Call
+from callbridge.server.config.setting_problems import SettingsError
+from callbridge.simulators.phone.voice_activity import is_audible
+from callbridge.testing import Calls, Interrupt, Line, Press, Say, Says
+
+if TYPE_CHECKING:
+    from callbridge.testing import PlayedCall
+
+LONG = "On Sunday we are open from eight until two, and on all the other days from six until eighteen."
+
+
+def bakery() -> Agent:
+    """An agent with one tool."""
+    agent = Agent(instructions="You answer for a bakery.", greeting="Harbour Bakery, hello!")
+
+    @agent.tool
+    async def opening_hours(day: str) -> str:
+        """When the shop is open.
+
+        Args:
+            day: of the week.
+        """
+        return f"{day}: 8 to 14"
+
+    return agent
+
+
+def play_sunday() -> PlayedCall:
+    """A tool, an answer that is cut, another one, a goodbye."""
+    return Line().play(
+        bakery(),
+        caller=["Are you open on Sunday?", Interrupt(900, "And on Monday?"), "Thank you, goodbye."],
+        model=[
+            Calls("opening_hours", day="Sunday"),
+            LONG,
+            "On Monday from six.",
+            Says("Goodbye!", then=Calls("end_call")),
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def sunday() -> PlayedCall:
+    """That call, for those who only look at it."""
+    return play_sunday()
+
+
+def facts_of(call: PlayedCall) -> list[tuple[str, int]]:
+    """What happened when."""
+    return [(fact.kind, fact.at_ms) for fact in call.facts]
+
+
+def sizes_of(call: PlayedCall) -> list[int]:
+    """Of what the phone was sent."""
+    return [len(payload.audio) for payload in call.streams[0].playback.payloads]
+
+
+def test_a_call_is_played_as_it_is_written(sunday: PlayedCall) -> None:
+    call = sunday
+    assert call.complaints == ()
+    assert call.story.end_reason == "agent_hangup"
+    assert [turn.caller for turn in call.story.turns] == [
+        None,
+        "Are you open on Sunday?",
+        "And on Monday?",
+        "Thank you, goodbye.",
+    ]
+    assert [turn.heard for turn in call.story.turns][2:] == ["On Monday from six.", "Goodbye!"]
+    (cut,) = call.story.turns[1].agent
+    assert cut.was_cut
+    assert 900 <= cut.heard_ms < 1400
+    (tool, *_) = call.story.turns[1].tools
+    assert (tool.name, tool.result) == ("opening_hours", "Sunday: 8 to 14")
+    (truncation,) = call.sessions[0].truncations
+    assert (truncation.item_id, truncation.audio_end_ms) == (cut.item_id, cut.heard_ms)
+
+
+def test_the_same_seed_is_the_same_call(sunday: PlayedCall) -> None:
+    again = play_sunday()
+    assert facts_of(sunday) == facts_of(again)
+    assert (sunday.caller_audio, sunday.heard_audio) == (again.caller_audio, again.heard_audio)
+    one, same, other = (sizes_of(Line(seed=seed).play(bakery())) for seed in (1, 1, 2))
+    assert one == same != other
+
+
+@pytest.mark.long
+def test_two_hundred_calls_are_one(sunday: PlayedCall) -> None:
+    for _ in range(200):
+        again = play_sunday()
+        assert facts_of(sunday) == facts_of(again)
+        assert again.complaints == ()
+
+
+def test_both_voices_are_on_one_clock(sunday: PlayedCall) -> None:
+    """What phone and story say of times is found at the same place of the audio."""
+    call = sunday
+    (interruption,) = call.phone.streams[0].interruptions
+    told_ms = call.story.turns[2].spans[0].began_ms + call.story_from_ms
+    assert abs(interruption.caller_started_ms - told_ms) < 150  # The detection's own precision.
+    greeting = call.phone.greeting
+    assert greeting is not None
+    for audio, from_ms in (
+        (call.heard_audio, greeting.from_ms),
+        (call.caller_audio, interruption.caller_started_ms),
+    ):
+        assert is_audible(audio[from_ms * 8 : (from_ms + 100) * 8])
+        assert not is_audible(audio[(from_ms - 100) * 8 : (from_ms - 20) * 8])
+
+
+def test_keys_are_pressed() -> None:
+    agent = Agent(greeting="Press your number.")
+    call = Line().play(agent, caller=[Press("12#")], model=["Thank you."])
+    assert call.complaints == ()
+    assert call.phone.streams[0].keys == "12#"
+    assert call.story.turns[-1].heard == "Thank you."
+
+
+# --- Where it runs ----------------------------------------------------------------------------------
+
+
+def descriptors() -> int:
+    """That this process has open."""
+    return len([*Path("/proc/self/fd").iterdir()])
+
+
+WHO: contextvars.ContextVar[str] = contextvars.ContextVar("WHO", default="nobody")
+
+
+async def test_it_runs_beside_the_loop_of_the_test() -> None:
+    """The loop goes on meanwhile; context variables come along; afterwards nothing is left."""
+    WHO.set("the test")
+    agent, seen = Agent(greeting="Hello."), []
+
+    @agent.tool
+    def who() -> str:
+        """Who asks."""
+        seen.append((WHO.get(), threading.current_thread().name))
+        return WHO.get()
+
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0.001)
+
+    before = threading.active_count(), descriptors()
+    ticking = asyncio.ensure_future(tick())
+    async with Line() as line:
+        call = await line.call(agent, caller=["Who am I?"], model=[Calls("who"), "The test."])
+    ticking.cancel()
+    assert call.complaints == ()
+    assert seen == [("the test", "tool who")]
+    assert ticks > 5
+    assert (threading.active_count(), descriptors()) == before
+    with pytest.raises(RuntimeError, match=r"await line\.call"):
+        line.play(agent)
+
+
+async def test_who_stops_waiting_ends_the_call() -> None:
+    threads = threading.active_count()
+    began_at = time.monotonic()
+    agent = Agent(greeting="Hello.")
+
+    @agent.tool
+    def stay() -> str:
+        """Takes long in real time, so that there is time to stop."""
+        time.sleep(0.15)
+        return "done"
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await Line().call(agent, caller=["Hello?"], model=[Calls("stay"), "Done."])
+    assert time.monotonic() - began_at < 5
+    assert {thread.name for thread in threading.enumerate()} <= {"MainThread", "tool stay"} or (
+        threading.active_count() <= threads + 1
+    )
+
+
+async def test_what_is_wrong_with_an_order_is_raised() -> None:
+    with pytest.raises(SettingsError, match="CALLBRIDGE_CALL_MINUTES_MAX"):
+        await Line(settings={"CALLBRIDGE_CALL_MINUTES_MAX": "0"}).call(Agent())
+
+
+def test_a_line_remembers_its_callers() -> None:
+    line = Line(settings={"CALLBRIDGE_CALLER_MEMORY_DAYS": "7"})
+    told: list[str] = []
+
+    def instructions(call: Call) -> str:
+        told.append("nothing" if call.earlier is None else "something")
+        return "Be brief."
+
+    agent = Agent(instructions=instructions, greeting="Hello.")
+    for number in ("+15550100001", "+15550100001", "+15550100009"):
+        assert line.play(agent, caller=["Hi!"], model=["Hi."], from_number=number).complaints == ()
+    assert told == ["nothing", "something", "nothing"]
+    resumed = line.play(agent, from_number=number, after_s=30)
+    assert "The caller was cut off before" in resumed.timeline()
+    assert [call.title for call in line.calls] == ["call 1", "call 2", "call 3", "call 4"]
+
+
+@pytest.mark.heavy
+def test_real_sockets_tell_the_same() -> None:
+    call = Line(real_sockets=True).play(
+        bakery(), caller=[Say("Are you open?")], model=[Says("Yes.", then=Calls("end_call"))]
+    )
+    assert call.complaints == ()
+    assert call.story.turns[-1].heard == "Yes."
