@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from callbridge.server.process.listening import tcp_listener
+from ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,9 +131,7 @@ def server() -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="callbridge-postgres-", dir=_place()))
     if os.geteuid() == 0:
         shutil.chown(folder, _UNPRIVILEGED)
-    with contextlib.closing(tcp_listener()) as listener:
-        port = listener.getsockname()[1]
-    made = Server(programs, folder, port)
+    made = Server(programs, folder, free_port())
     try:
         made.make()
         made.start()

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from callbridge.cli import app as cli
 from callbridge.cli.control_client import ServiceError, own_address
 from callbridge.cli.drain import MISSES_MAX, DrainError, take_calls_again, wait_for_the_last_call
-from callbridge.server.process.listening import tcp_listener
 from desks import NEEDED, made_settings
+from ports import free_port
 
 
 class Service:
@@ -154,8 +154,7 @@ def test_without_settings_it_ends_in_words(only_these: pytest.MonkeyPatch) -> No
     ],
 )
 def test_nobody_there_ends_in_words(only_these: pytest.MonkeyPatch, url: str | None, words: str) -> None:
-    with tcp_listener() as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     arguments = ["drain"] if url is None else ["drain", "--url", url]
     ended = CliRunner().invoke(
         cli, arguments, env=NEEDED | {"CALLBRIDGE_CONTROL_PORT": str(port), "COLUMNS": "200"}

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from callbridge.cli import app
 from callbridge.cli.simulate_call import found_settings
 from callbridge.server.config.settings import find_variables
-from callbridge.server.process.listening import tcp_listener
 from desks import NEEDED
+from ports import free_port
 
 TOKEN = "0123456789abcdef" * 2
 
@@ -42,8 +42,7 @@ def test_the_command_line_counts_before_the_environment_and_that_before_the_file
 def test_what_serve_is_told_is_judged_as_a_setting(
     only_these: pytest.MonkeyPatch, option: str, value: str, said: str
 ) -> None:
-    with tcp_listener() as listener:  # Somebody may have a service at the usual one.
-        port = str(listener.getsockname()[1])
+    port = str(free_port())  # Somebody may have a service at the usual one.
     ended = CliRunner().invoke(app, ["serve", option, value], env=NEEDED | {"COLUMNS": "300", "PORT": port})
     assert ended.exit_code == 1
     assert said in ended.output

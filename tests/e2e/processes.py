@@ -21,7 +21,6 @@ import httpx
 
 from callbridge.server.config.clip import load_clip
 from callbridge.server.config.settings import read_settings
-from callbridge.server.process.listening import tcp_listener
 from callbridge.simulators.phone import Act, CallerScript, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted, AgentAudioStopped, StreamEnded
 from callbridge.simulators.voice_model import Answer, Call, Script
@@ -29,6 +28,7 @@ from callbridge.simulators.voice_model import Say as Speech
 from e2e.commands import COMMAND, environment
 from e2e.raw import ringing
 from e2e.stack import Stack, only_request, pipe
+from ports import free_port
 from random_calls import noise
 
 if TYPE_CHECKING:
@@ -162,8 +162,7 @@ async def services(
 async def _start(
     folder: Path, given: Mapping[str, str], command: Sequence[str], stderr: int | None
 ) -> Service:
-    with tcp_listener() as listener, tcp_listener() as control:
-        port, control_port = listener.getsockname()[1], control.getsockname()[1]
+    port, control_port = free_port(), free_port()
     own = {
         "CALLBRIDGE_CALL_STARTS_PER_SECOND": "100",
         "CALLBRIDGE_LOG_FORMAT": "json",
@@ -257,9 +256,9 @@ def goodbye(seed: str) -> Script:
 class Talker(CallerScript):
     """Waits for the agent and says something, over and over; in the last of `streams` only listens."""
 
-    def __init__(self, seed: str, *, streams: int = 2, turns: int = 30) -> None:
+    def __init__(self, seed: str, *, streams: int = 2, turns: int = 30, quiet_ms: float = 250) -> None:
         rng = random.Random(seed)
-        steps = [step for _ in range(turns) for step in (WaitForAgent(quiet_ms=250), Say(noise(rng, 300)))]
+        steps = [step for _ in range(turns) for step in (WaitForAgent(quiet_ms), Say(noise(rng, 300)))]
         super().__init__([*steps, WaitForEnd()])
         self._streams_left = streams - 1
         self._at_ms = 0.0

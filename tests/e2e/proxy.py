@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from callbridge.server.process.listening import tcp_listener
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
@@ -78,12 +76,6 @@ def _configured(folder: Path, port: int, service_port: int) -> Path:
     configuration = folder / "nginx.conf"
     configuration.write_text(text)
     return configuration
-
-
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with tcp_listener() as listener:
-        return int(listener.getsockname()[1])
 
 
 async def _until_it_listens(process: asyncio.subprocess.Process, port: int, errors: Path) -> None:

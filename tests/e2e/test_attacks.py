@@ -24,16 +24,18 @@ from callbridge.simulators.truth import AudioChangedError, heard_items
 from callbridge.simulators.voice_model import SessionSettings, serve_model
 from e2e.attacks import ATTACKS, LIVE, Attack
 from e2e.processes import CLIPS, Gathering, Talker, services, small_talk
-from e2e.proxy import free_port, nginx
+from e2e.proxy import nginx
 from e2e.stack import API_KEY, AUTH_TOKEN, CONNECTED_AND_LEFT, FinishedCall
 from e2e.target import CONTROL_KEY, Target, deployed
 from leftovers import until
+from ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from callbridge.simulators.phone import PhoneEvent, SimulatedCall
+    from callbridge.simulators.phone import PhoneEvent
+    from callbridge.simulators.truth import HeardItem
     from callbridge.simulators.voice_model import Journal
     from e2e.processes import Service
     from machine import Machine
@@ -109,6 +111,8 @@ class Judge:
     webhooks_ms: list[float] = field(default_factory=list)
     """Of new callers."""
     lasted_s: dict[str, float] = field(default_factory=dict)
+    sent_away: list[str] = field(default_factory=list)
+    """What new callers got whom the service took no more, as it was late."""
 
     async def look_at(self, attack: Attack) -> None:
         """Carries it out, and looks at what it has cost."""
@@ -168,6 +172,10 @@ class Judge:
         )
         self.target.offered.add(phone.line.call_sid)
         call = await self.target.line.finish(phone)
+        declined = self.target.service.events("call_declined")
+        if any((line["call_sid"], line["reason"]) == (call.sid, "loop_lag") for line in declined):
+            self.sent_away.append(f"a new caller was sent away: {call.verbs}")
+            return
         if call.verbs != CONNECTED_AND_LEFT or call.report.greeting is None:
             self.faults.append(f"a new caller: {call.verbs}, {call.report.warnings}, {call.report.findings}")
         self.target.over.append(phone)
@@ -221,14 +229,23 @@ def whole(call: FinishedCall, sessions: list[Journal]) -> Iterator[str]:
     if said[len(journal.appended) :].strip(b"\xff"):
         yield "words of a live caller were lost"
     try:
-        items = heard_items(call.stream.playback, journal.items.values(), stream_end(call), CLIPS)
+        heard_of(call, sessions)
     except AudioChangedError as error:
         yield f"audio of a live call: {error}"
-        return
+
+
+def cut_short(call: FinishedCall, sessions: list[Journal]) -> Iterator[str]:
+    """Answers into which a live caller spoke, who waits longer than any pause in one may be."""
     # The caller hangs up in the middle of anything.
-    for item in items[:-1]:
+    for item in heard_of(call, sessions)[:-1]:
         if not item.was_heard_to_its_end:
             yield f"of an answer of {item.sent_ms} ms a live caller heard {item.heard_ms}"
+
+
+def heard_of(call: FinishedCall, sessions: list[Journal]) -> list[HeardItem]:
+    """What a live caller heard of each answer."""
+    journal = partner_of(call, sessions)
+    return heard_items(call.stream.playback, journal.items.values(), stream_end(call), CLIPS)
 
 
 def partner_of(call: FinishedCall, sessions: list[Journal]) -> Journal:
@@ -240,9 +257,11 @@ def partner_of(call: FinishedCall, sessions: list[Journal]) -> Journal:
 
 def gaps_ms(call: FinishedCall, sessions: list[Journal]) -> list[float]:
     """How long the pauses were within each answer that a live caller heard."""
-    journal = partner_of(call, sessions)
-    items = heard_items(call.stream.playback, journal.items.values(), stream_end(call), CLIPS)
-    return [(one.heard_until - one.heard_from) * 1000 - one.heard_ms for one in items if one.heard_ms]
+    return [
+        (one.heard_until - one.heard_from) * 1000 - one.heard_ms
+        for one in heard_of(call, sessions)
+        if one.heard_ms
+    ]
 
 
 def stream_end(call: FinishedCall) -> float:
@@ -254,24 +273,27 @@ def stream_end(call: FinishedCall) -> float:
 async def live_calls(target: Target) -> AsyncIterator[list[asyncio.Task[FinishedCall]]]:
     """Calls that are on when the context begins, and hang up when it ends."""
     everybody = Gathering(LIVE, utterances=1, counts=AgentAudioStopped)
-    for number in range(LIVE):
-        talker = Talker(f"caller {number}", turns=TURNS)
-        phone = target.line.phone(
-            talker, from_number=target.new_caller(), on_event=everybody.watch(number), max_call_s=300.0
-        )
-        target.live.append(phone)
-        target.offered.add(phone.line.call_sid)
     async with asyncio.TaskGroup() as tasks:
-        calls = [tasks.create_task(_finished(target, phone)) for phone in target.live]
-        await everybody.complete(20)
+        calls = [tasks.create_task(_goes_on(target, everybody, number)) for number in range(LIVE)]
+        await everybody.complete(60)
         yield calls
         for phone in target.live:
             phone.hang_up()
 
 
-async def _finished(target: Target, phone: SimulatedCall) -> FinishedCall:
-    report = await phone.run()
-    return FinishedCall(phone, report, [], target.line)
+async def _goes_on(target: Target, everybody: Gathering, number: int) -> FinishedCall:
+    """A call that goes on. While nothing attacks, a late machine may send its caller away: they call again."""
+    while True:
+        talker = Talker(f"caller {number}", turns=TURNS, quiet_ms=GAP_MS_MAX + 100)
+        phone = target.line.phone(
+            talker, from_number=target.new_caller(), on_event=everybody.watch(number), max_call_s=300.0
+        )
+        target.offered.add(phone.line.call_sid)
+        target.live.append(phone)
+        report = await phone.run()
+        if phone.streams:
+            return FinishedCall(phone, report, [], target.line)
+        target.live.remove(phone)
 
 
 # --- The log ------------------------------------------------------------------------------------------
@@ -346,4 +368,5 @@ async def test_live_calls_go_on_and_new_ones_are_served_under_attack(
     assert judge.faults == [], "\n".join(judge.faults)
     figures(f"{form}: {judge.told(before, ended)}")
     late = [f"{name}: {ms:.0f} ms" for name, (ms, ms_max) in judge.bounds(ended).items() if ms > ms_max]
-    machine.judge(late, tolerates_ms=LATE_MS)
+    late += [fault for call in ended for fault in cut_short(call, target.model.sessions)]
+    machine.judge([*late, *judge.sent_away], tolerates_ms=LATE_MS)

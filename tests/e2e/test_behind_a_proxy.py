@@ -11,8 +11,9 @@ from callbridge.simulators.phone import CallerScript, Pause, Say, WaitForAgent, 
 from callbridge.simulators.voice_model import Answer, Call, Script, serve_model
 from callbridge.simulators.voice_model import Say as Speech
 from e2e.processes import services
-from e2e.proxy import free_port, nginx
+from e2e.proxy import nginx
 from e2e.stack import CONNECTED_AND_ENDED, variables
+from ports import free_port
 from random_calls import noise
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from callbridge.simulators.phone import FROM_NUMBER
 from callbridge.simulators.voice_model import Answer, Call, Script
 from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, stack
 from e2e.transfers import BRIEFING, SALES, says
+from ports import free_port
 
 if TYPE_CHECKING:
     from typer.testing import Result
@@ -49,14 +50,8 @@ def run_command(url: str, *arguments: str) -> Result:
     return CliRunner().invoke(command, [url, *ours, *arguments], env={"COLUMNS": "200"})
 
 
-def free_port() -> str:
-    """A port on which nothing listens, a moment later at least."""
-    with tcp_listener() as listener:
-        return str(listener.getsockname()[1])
-
-
 async def test_a_warm_transfer_and_a_text_and_what_everybody_heard() -> None:
-    port = free_port()
+    port = str(free_port())
     given = {"CALLBRIDGE_TWILIO_API_URL": f"http://127.0.0.1:{port}"}
     arguments = ("--person", f"{SALES}=takes", "--account-port", port, "--verb-time", "0.05")
     async with stack(SCRIPT, agent=AGENT, environment=given) as running:
@@ -81,7 +76,7 @@ async def test_a_warm_transfer_and_a_text_and_what_everybody_heard() -> None:
 
 @pytest.mark.heavy
 async def test_without_people_the_account_knows_the_call_and_it_is_said_who_could_be_rung() -> None:
-    port = free_port()
+    port = str(free_port())
     given = {"CALLBRIDGE_TWILIO_API_URL": f"http://127.0.0.1:{port}"}
     async with stack(SCRIPT, agent=AGENT, environment=given) as running:
         result = await asyncio.to_thread(run_command, running.settings.voice_url, "--account-port", port)

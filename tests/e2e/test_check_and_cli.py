@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from callbridge.cli import app
-from callbridge.server.process.listening import tcp_listener
 from e2e.commands import run
+from ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ async def test_commands_in_a_process_of_their_own(tmp_path: Path) -> None:
     """
     (tmp_path / "bakery.py").write_text("from callbridge import Agent\n\nagent = Agent(greeting='Hello!')\n")
     others = {"LANGUAGE": "en_US:en", "HOST": "x", "AGENT": "y"}
-    variables = GOOD | {"CALLBRIDGE_AGENT": "bakery:agent", "PORT": free_port()} | others
+    variables = GOOD | {"CALLBRIDGE_AGENT": "bakery:agent", "PORT": str(free_port())} | others
     good, nothing, unknown = await asyncio.gather(
         run(tmp_path, "check", variables=variables),
         run(tmp_path, "check", variables=others),
@@ -65,7 +65,7 @@ async def test_an_agent_whose_tools_cannot_work_is_refused_at_start(
     )
     if not tool.startswith("def"):
         (tmp_path / "bakery.py").write_text(f"{tool}\n")
-    variables = GOOD | {"CALLBRIDGE_AGENT": "bakery:agent", "PORT": free_port(), "COLUMNS": "300"}
+    variables = GOOD | {"CALLBRIDGE_AGENT": "bakery:agent", "PORT": str(free_port()), "COLUMNS": "300"}
     ended = await run(tmp_path, command, variables=variables)
     assert ended.status == 1
     assert words in ended.stdout + ended.stderr, ended
@@ -102,7 +102,9 @@ def test_a_wrong_configuration_is_refused_in_words(
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
         monkeypatch.delenv(name)
-    ended = CliRunner().invoke(app, [command], env=GOOD | {"PORT": free_port(), "COLUMNS": "200"} | variables)
+    ended = CliRunner().invoke(
+        app, [command], env=GOOD | {"PORT": str(free_port()), "COLUMNS": "200"} | variables
+    )
     assert ended.exit_code == 1
     assert isinstance(ended.exception, SystemExit)
     assert all(word in ended.output for word in words), ended.output
@@ -168,7 +170,9 @@ def test_a_name_that_no_setting_has_is_refused_by_every_command(
         (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in given.items()))
         (tmp_path / ".env").chmod(0o600)
         given, places = {}, (" (.env, line 1)", " (.env, line 2)")
-    ended = CliRunner().invoke(app, [command], env=GOOD | {"PORT": free_port(), "COLUMNS": "200"} | given)
+    ended = CliRunner().invoke(
+        app, [command], env=GOOD | {"PORT": str(free_port()), "COLUMNS": "200"} | given
+    )
     assert ended.exit_code == 1
     lines = ended.output.split("\n")
     assert [line.strip() for line in lines if line] == [
@@ -196,9 +200,3 @@ def test_help_names_what_there_is(command: list[str], words: tuple[str, ...]) ->
     )
     assert ended.exit_code == 0
     assert all(word in ended.output for word in words), ended.output
-
-
-def free_port() -> str:
-    """A port on which nobody listens."""
-    with tcp_listener() as listener:
-        return str(listener.getsockname()[1])

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from callbridge.simulators.phone import SimulatedCall, Step
     from callbridge.simulators.voice_model import Journal, ModelServer, Note
+    from machine import Machine
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "without_debugging")
 
@@ -44,6 +45,7 @@ SHORT_CALLS = 6
 """Of these the callers hang up while the old process drains."""
 
 GAP_MS_MAX = 3000
+LATE_MS_MAX = 200
 
 
 @contextlib.asynccontextmanager
@@ -58,7 +60,9 @@ async def carried_out(line: Stack, phone: SimulatedCall, after_s: float) -> Fini
 
 
 @pytest.mark.heavy
-async def test_a_deploy_drops_no_call(tmp_path: Path, figures: Callable[[str], None]) -> None:
+async def test_a_deploy_drops_no_call(
+    tmp_path: Path, figures: Callable[[str], None], machine: Machine
+) -> None:
     """Short calls end where they are, the others move at the end of a turn and are remembered."""
     shared = {"CALLBRIDGE_STATE_PATH": str(tmp_path / "state.db"), "CALLBRIDGE_DRAIN_SECONDS": "2"}
     async with model(small_talk("old")) as before, model(goodbye("new")) as after, Front().open() as front:
@@ -95,12 +99,13 @@ async def test_a_deploy_drops_no_call(tmp_path: Path, figures: Callable[[str], N
         f"to the first sound of the new: p50 {percentile(gaps_ms, 50)}, p95 {percentile(gaps_ms, 95)}, "
         f"max {max(gaps_ms)} ms (promised: {GAP_MS_MAX})"
     )
-    assert percentile(gaps_ms, 95) < GAP_MS_MAX
     reasons = Counter(line["reason"] for line in old.events("stream_ended"))
     assert reasons == {"caller_hangup": SHORT_CALLS, "handed_over": CALLS - SHORT_CALLS}
     assert len(old.events("stream_started")) == CALLS
     assert (late.result().verbs, late.result().report.is_clean) == (CONNECTED_AND_ENDED, True)
     assert len(new.events("stream_started")) == CALLS - SHORT_CALLS + 1
+    gap_ms = percentile(gaps_ms, 95)
+    machine.judge([f"a gap of {gap_ms} ms"] if gap_ms >= GAP_MS_MAX else [], LATE_MS_MAX)
 
 
 async def assert_draining(service: Service) -> None:

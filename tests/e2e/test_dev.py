@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fake_cloudflared
-from callbridge.server.process.listening import tcp_listener
 from callbridge.simulators.account import AccountSettings, Fault, FaultKind, SimulatedAccount, serve_account
 from callbridge.simulators.phone import (
     ACCOUNT_SID,
@@ -24,6 +23,7 @@ from callbridge.simulators.phone import (
     place_call,
 )
 from e2e.commands import COMMAND, environment
+from ports import free_port
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -128,17 +128,12 @@ async def called(url: str) -> CallReport:
     return await place_call(url, caller, CallSettings(max_call_s=20))
 
 
-def free_port() -> str:
-    with tcp_listener() as listener:
-        return str(listener.getsockname()[1])
-
-
 @pytest.mark.heavy
 async def test_a_number_leads_here_until_ctrl_c_and_back_where_it_led_before(tmp_path: Path) -> None:
     """Tunnel, proof, number, a call through it, two presses of Ctrl-C, and nothing is left."""
     async with account() as (simulated, variables):
         (number,) = simulated.numbers
-        arguments = ("--phone", "--yes", "--port", free_port())
+        arguments = ("--phone", "--yes", "--port", str(free_port()))
         async with dev(tmp_path, *arguments, **variables) as running:
             await running.until(f"Call {NUMBER}.")
             assert number.voice_url.startswith("http://127.0.0.1:")
@@ -159,7 +154,7 @@ async def test_a_number_leads_here_until_ctrl_c_and_back_where_it_led_before(tmp
 
 @pytest.mark.heavy
 async def test_without_keys_it_runs_against_simulators_and_says_so(tmp_path: Path) -> None:
-    async with dev(tmp_path, "--port", free_port()) as running:
+    async with dev(tmp_path, "--port", str(free_port())) as running:
         line = await running.until("callbridge simulate call")
         report = await called(next(word for word in line.split() if word.startswith("http")))
         assert report.is_clean, report

@@ -31,6 +31,7 @@ from callbridge.server.process.live_calls import LiveCalls
 from callbridge.switchboard.draining import DrainStep
 from desks import NEEDED, LiveCall, made_settings
 from leftovers import open_sockets, until
+from ports import free_port
 
 SOURCE = Path(__file__).parents[3] / "src"
 
@@ -296,14 +297,9 @@ ON_A_DESKTOP = {"LANGUAGE": "en_US:en", "HOST": "x86_64-conda-linux-gnu", "AGENT
 
 
 def environment(**changes: str) -> dict[str, str]:
-    with (
-        tcp_listener() as listener,
-        tcp_listener() as control,
-    ):  # The usual ones may be taken.
-        ports = [str(one.getsockname()[1]) for one in (listener, control)]
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     ours = {"PYTHONPATH": str(SOURCE), "CALLBRIDGE_HOST": "127.0.0.1"}
-    ours |= {"PORT": ports[0], "CALLBRIDGE_CONTROL_PORT": ports[1]}
+    ours |= {"PORT": str(free_port()), "CALLBRIDGE_CONTROL_PORT": str(free_port())}
     return ON_A_DESKTOP | kept | NEEDED | ours | changes
 
 
