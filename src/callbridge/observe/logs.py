@@ -8,6 +8,7 @@ Lines go to stderr: stdout belongs to what a command was asked to print.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import logging
 import os
@@ -25,7 +26,7 @@ from callbridge.observe.log_writer import LogWriter, with_standard_descriptors
 from callbridge.observe.redaction import Redaction, redaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
 _log = structlog.get_logger()
@@ -126,6 +127,7 @@ def _last_steps(log_format: LogFormat, redaction: Redaction, *, is_terminal: boo
         structlog.processors.format_exc_info,
         structlog.processors.StackInfoRenderer(),
         _Fit(redaction),
+        _tell,
         _Console(has_colours=is_terminal) if is_readable else structlog.processors.JSONRenderer(),
     ]
 
@@ -138,6 +140,29 @@ class _Fit:
 
     def __call__(self, _logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
         return fitted(event, self.redaction)
+
+
+_told: list[Callable[[EventDict], object]] = []
+"""Who else is told each line."""
+
+
+def _tell(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    for take in tuple(_told):
+        take(event)
+    return event
+
+
+@contextlib.contextmanager
+def lines_told(take: Callable[[EventDict], object]) -> Iterator[None]:
+    """Tells `take` each line as well, redacted as it is written, for the length of the context.
+
+    In whatever thread the line is made: it must be quick, and may not log.
+    """
+    _told.append(take)
+    try:
+        yield
+    finally:
+        _told.remove(take)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import delete, insert, select, text, update
 
 from callbridge.call import facts as call_facts
+from callbridge.records.call_list import summary_of
 from callbridge.records.database import prices_at
 from callbridge.records.schema import calls, captures, facts, tools, turns
 from callbridge.records.telling import StoredFact, tell
@@ -159,32 +160,7 @@ def _storable(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _call_row(story: CallStory) -> dict[str, Any]:
-    models = [stream.model for stream in story.streams if stream.model]
-    response = story.response
-    return {
-        "call_sid": story.call_sid,
-        "state": story.state,
-        "began_at": story.began_at,
-        "ended_at": story.ended_at,
-        "duration_ms": story.duration_ms,
-        "direction": story.direction,
-        "caller": story.caller,
-        "caller_key": story.caller_key,
-        "called": story.called,
-        "agent": story.agent,
-        "model": models[-1] if models else "",
-        "end_reason": story.end_reason,
-        "end_detail": story.end_detail,
-        "streams": len(story.streams),
-        "turns": len(story.turns),
-        "tools": sum(len(turn.tools) for turn in story.turns),
-        "interruptions": story.interruptions,
-        "response_p50_ms": None if response is None else response.p50,
-        "response_p95_ms": None if response is None else response.p95,
-        "response_max_ms": None if response is None else response.max,
-        "cost_microdollars": story.cost.microdollars,
-        "call_values": story.values,
-    }
+    return msgspec.structs.asdict(summary_of(story)) | {"call_values": story.values}
 
 
 def _turn_rows(story: CallStory) -> Iterator[dict[str, Any]]:

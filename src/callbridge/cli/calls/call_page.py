@@ -8,9 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from callbridge.cli.calls.analysis_lines import analysis_lines
-from callbridge.cli.calls.in_words import counted, dollars, length, moment, place, quoted, short
+from callbridge.cli.calls.in_words import quoted, short
 from callbridge.cli.calls.speech_bars import bar, marks
 from callbridge.observe.redaction import escaped
+from callbridge.records.in_words import counted, dollars, length, moment, place
 from callbridge.records.timeline import timeline
 
 if TYPE_CHECKING:

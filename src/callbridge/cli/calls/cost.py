@@ -14,9 +14,9 @@ from rich.table import Table
 
 from callbridge.cli.calls.books import openai_books, twilio_books
 from callbridge.cli.calls.comparing import Comparison, compared
-from callbridge.cli.calls.in_words import dollars, length
 from callbridge.cli.records_database import records_database
 from callbridge.cli.serve import settings_or_refusal
+from callbridge.records.in_words import dollars, length
 from callbridge.server.config.prices import read_prices
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from typing import IO, TYPE_CHECKING, Annotated, Final
 import typer
 
 from callbridge.cli.calls import wanted as options
-from callbridge.cli.calls.in_words import counted
 from callbridge.cli.calls.wanted import summaries, wanted_calls
 from callbridge.cli.output_files import to_be_written
 from callbridge.cli.records_database import records_database
 from callbridge.cli.serve import settings_or_refusal
 from callbridge.records.errors import RecordsError
 from callbridge.records.export import ExportError, Format, Of, write_csv, write_jsonl, write_parquet
+from callbridge.records.in_words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

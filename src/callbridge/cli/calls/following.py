@@ -13,7 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from callbridge.call.facts import CallClosed, CallOver, EndReason, StreamEnded
-from callbridge.cli.calls.in_words import moment
 from callbridge.cli.calls.live_lines import STYLES, Line, LiveLines
 from callbridge.cli.control_client import (
     ANSWER_S,
@@ -25,6 +24,7 @@ from callbridge.cli.control_client import (
 )
 from callbridge.cli.serve import settings_or_refusal
 from callbridge.observe.feed import FeedEnded, FeedItem, LiveFact
+from callbridge.records.in_words import moment
 from callbridge.server.http.event_stream import HEARTBEAT_S
 from callbridge.server.http.following import LIVE_CALL_PATH, LIVE_PATH, Hello
 

@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from callbridge.cli.calls import wanted as options
-from callbridge.cli.calls.in_words import dollars, length, moment
 from callbridge.cli.calls.wanted import summaries, wanted_calls
 from callbridge.cli.records_database import records_database
 from callbridge.cli.serve import settings_or_refusal
 from callbridge.observe.redaction import escaped
+from callbridge.records.in_words import dollars, length, moment
 
 if TYPE_CHECKING:
     from callbridge.records.call_list import CallSummary

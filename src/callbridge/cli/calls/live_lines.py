@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from callbridge.call import facts
 from callbridge.call.memory import ToolStarted
-from callbridge.cli.calls.in_words import counted, length, quoted, short
+from callbridge.cli.calls.in_words import quoted, short
 from callbridge.observe.feed import FeedEnded, LiveFact, LiveWords
 from callbridge.observe.redaction import escaped
 from callbridge.records.happenings import happening_of
+from callbridge.records.in_words import counted, length
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Final
 from callbridge.cli.development.asking import Asking
 from callbridge.cli.development.configuration import LOOPBACK
 from callbridge.cli.development.talking import Talks
+from callbridge.cli.development.watching import watched
 from callbridge.console.app import Section, create_console
 from callbridge.console.guard import new_address
 from callbridge.console.talk import TALK_PATH, Line, talk_router
+from callbridge.console.watch import CALLS_PATH
 from callbridge.server.process.listening import pages_config
 from callbridge.server.process.serving import serving
 from callbridge.simulators.phone import FROM_NUMBER, TO_NUMBER
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from callbridge.cli.development.configuration import Told
     from callbridge.console.app import Notice
+    from callbridge.console.watch import Watch
     from callbridge.server.config.settings import Settings
     from callbridge.server.preparing import Prepared
 
@@ -59,14 +62,22 @@ class Pages:
         notice: Callable[[], Notice | None] = lambda: None,
     ) -> AsyncIterator[None]:
         """Serves them for the length of the context. `notice`: what every page shows at the moment."""
-        async with Asking(settings.public_base_url, settings.port, settings.auth_tokens[0]) as asking:
+        async with (
+            Asking(settings.public_base_url, settings.port, settings.auth_tokens[0]) as asking,
+            watched(prepared, records_all=not told.public_url) as watch,
+        ):
             talks = Talks(settings, prepared.app.state.media_door, asking)
-            sections = self._sections(prepared, told, settings, talks)
+            sections = self._sections(prepared, told, settings, talks, watch)
             app = create_console(sections, key=self._key, notice=notice)
             async with talks.opened(), serving(pages_config(app, settings), self.listener):
-                yield
+                try:
+                    yield
+                finally:
+                    watch.book.close()  # Streams that a browser reads would keep the pages from ending.
 
-    def _sections(self, prepared: Prepared, told: Told, settings: Settings, talks: Talks) -> list[Section]:
+    def _sections(
+        self, prepared: Prepared, told: Told, settings: Settings, talks: Talks, watch: Watch
+    ) -> list[Section]:
         plans = prepared.app.state.desk.plans
 
         def line() -> Line:
@@ -80,7 +91,10 @@ class Pages:
                 talks.voice,
             )
 
-        return [Section("Talk", TALK_PATH, talk_router(line, talks))]
+        return [
+            Section("Talk", TALK_PATH, talk_router(line, talks)),
+            Section("Calls", CALLS_PATH, watch.router()),
+        ]
 
     async def open(self) -> None:
         """Shows them, where there is somebody to see them."""

@@ -1,0 +1,146 @@
+"""What the pages of calls are given by the service that runs here: its events, its log, its recordings.
+
+Calls of whom nobody else hears (the developer's own, simulated ones) are recorded though their agent does
+not ask for it, so that they can be heard on the page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from callbridge.bridge.bridge import Bridge
+from callbridge.call.facts import EndReason, StreamEnded, StreamStarted
+from callbridge.call.recording_facts import RecordingBegan
+from callbridge.cli.development.past_calls import RecordedCalls
+from callbridge.console.call_book import CallBook
+from callbridge.console.lanes import Sound, one_sound
+from callbridge.console.sources import SourceError
+from callbridge.console.watch import Watch
+from callbridge.observe.feed import LiveFact
+from callbridge.observe.logs import lines_told
+from callbridge.observe.redaction import redaction
+from callbridge.records.keeping import Keeping
+from callbridge.records.recording.reading import stereo
+from callbridge.records.recording.stores import StoreAwayError
+from callbridge.server.http.app import follow
+from callbridge.server.http.following import shown
+from callbridge.server.process.desk import key_on_record
+from callbridge.server.process.recording_links import store_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from callbridge.records.story import CallStory
+    from callbridge.server.config.settings import Settings
+    from callbridge.server.preparing import Prepared
+    from callbridge.server.process.desk import Desk
+    from callbridge.server.process.recordings import CallRecorder
+
+_NOT_YET: Final = "It is not stored yet, or was not recorded: load the page again in a moment."
+_NOT_ASKED: Final = (
+    "With --phone only calls of agents with recording=Recording() are recorded: callers are asked first."
+)
+_BY_PHONE: Final = frozenset({EndReason.CALLER_HANGUP, EndReason.MEDIA_LOST})
+
+
+@contextlib.asynccontextmanager
+async def watched(prepared: Prepared, *, records_all: bool) -> AsyncIterator[Watch]:
+    """The pages of the calls of this service, kept up to date for the length of the context.
+
+    Args:
+        prepared: the service.
+        records_all: calls whose agent does not ask for it are recorded as well, where there is a place.
+    """
+    desk: Desk = prepared.app.state.desk
+    may_be_shown = partial(shown, keeping=_keeping(desk.settings))
+    book = CallBook(partial(follow, prepared.app), desk.prices, may_be_shown)
+    past = None if desk.records is None else RecordedCalls(desk.records.database)
+    sounds = None if desk.recordings is None else StoredSounds(desk.settings)
+    no_sound = _NOT_YET if records_all else _NOT_ASKED
+    async with book.kept(), asyncio.TaskGroup() as tasks:
+        recorded = _Recorded(desk, prepared, records_all)
+        recording = tasks.create_task(recorded.record_forever(), name="recording all")
+        with lines_told(book.log_line):
+            try:
+                yield Watch(book=book, past=past, sounds=sounds, no_sound=no_sound)
+            finally:
+                recording.cancel()
+
+
+def _keeping(settings: Settings) -> Keeping:
+    """What of a fact is shown: the words, which the terminal shows too; numbers as they would be kept."""
+    return Keeping(
+        words=True,
+        numbers=settings.keep_numbers,
+        redaction=redaction(settings.secrets),
+        key_of=partial(key_on_record, settings),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSounds:
+    """Recordings where the settings have them (`console.sources.Sounds`)."""
+
+    settings: Settings
+
+    async def sound(self, story: CallStory) -> Sound | None:
+        """See `Sounds`."""
+        try:
+            return await asyncio.to_thread(self._sound, story)
+        except FileNotFoundError:
+            return None
+        except (StoreAwayError, ImportError, ValueError, OSError) as error:
+            raise SourceError(f"{error}.") from error
+
+    def _sound(self, story: CallStory) -> Sound | None:
+        began_ms = {
+            str(happening.detail.get("name")): happening.at_ms
+            for happening in story.happenings
+            if happening.kind == "recording_began"
+        }
+        store = store_of(self.settings)
+        parts = [
+            Sound.of_stereo(stereo(name, store.get(name)), began_ms.get(name.rpartition(".")[0], 0))
+            for name in story.recordings
+        ]
+        return one_sound(parts)
+
+
+@dataclass(slots=True)
+class _Recorded:
+    """Records streams whose agent does not ask for it."""
+
+    desk: Desk
+    prepared: Prepared
+    is_wanted: bool
+    _recorders: dict[str, CallRecorder] = field(default_factory=dict)
+
+    async def record_forever(self) -> None:
+        """Until the service stops."""
+        if not self.is_wanted or self.desk.recordings is None:
+            return
+        with follow(self.prepared.app, with_words=False) as events:
+            async for event in events:
+                match event:
+                    case LiveFact(fact=StreamStarted() as begun):
+                        self._begin(begun)
+                    case LiveFact(fact=StreamEnded() as ended) if ended.source in self._recorders:
+                        self._recorders.pop(ended.source).end(is_by_phone=ended.reason in _BY_PHONE)
+                    case _:
+                        pass
+
+    def _begin(self, begun: StreamStarted) -> None:
+        desk = self.desk
+        call = desk.live_calls.find(begun.call_sid)
+        _, agent = desk.plans.roster.find(begun.agent)
+        if desk.recordings is None or agent.recording is not None or not isinstance(call, Bridge):
+            return
+        recorder = desk.recordings.recorder(begun.call_sid, begun.source, call.relay)
+        if recorder is not None:
+            desk.note(begun.call_sid, RecordingBegan(recorder.name))
+            recorder.begin(lambda _why: None)
+            self._recorders[begun.source] = recorder
