@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable
 from functools import cache
 
+import msgspec
 import pytest
 
+from callbridge.records.story import Span
 from callbridge.simulators.phone import InterruptAt
 from callbridge.testing import ExpectationError, Expectations, PlayedCall
 from callbridge.testing.call_data import Complaint
@@ -157,6 +159,11 @@ def test_a_call_that_went_wrong_is_found(number: int) -> None:
     call, expected, why = WRONG[number]
     with pytest.raises(ExpectationError, match=re.escape(why)):
         expected(call().expect)
+
+
+def test_where_the_model_told_no_times_of_speech_nobody_is_blamed() -> None:
+    answered = msgspec.structs.replace(STORY.turns[1], spans=(Span(0, 0),), keys="")
+    made_call(turns=(answered,)).expect.no_spurious_answers()
 
 
 def unanswered() -> PlayedCall:

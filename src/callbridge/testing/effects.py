@@ -39,7 +39,7 @@ class Babble(Effect, frozen=True, tag="babble"):
     """Six other people talk, as in a café."""
 
     snr_db: float = 15.0
-    """As in `Noise`. Below about 15 the simulated detection takes them for the caller, as real ones do."""
+    """As in `Noise`. From about 15 down the simulated detection takes them for the caller."""
 
 
 class Echo(Effect, frozen=True, tag="echo"):

@@ -14,7 +14,7 @@ from callbridge.simulators.truth import AudioChangedError, heard_call
 from callbridge.testing.expecting.unmet import Unmet, missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from callbridge.records.story import Spoken, Turn
     from callbridge.simulators.phone import PhoneStream
@@ -241,7 +241,11 @@ def spurious_answers(call: CallData) -> Unmet | None:
 
 
 def _has_words(call: CallData, turn: Turn, words: Sequence[Stretch]) -> bool:
-    heard: Iterable[Stretch] = (
-        Stretch(span.began_ms + call.story_from_ms, span.ended_ms + call.story_from_ms) for span in turn.spans
-    )
-    return any(one.near(word) for one in heard for word in words)
+    from_ms = call.story_from_ms
+    # Where the service had to ask for an answer itself, the model told no times: the span has no length.
+    heard = [
+        Stretch(span.began_ms + from_ms, span.ended_ms + from_ms)
+        for span in turn.spans
+        if span.ended_ms > span.began_ms
+    ]
+    return not heard or any(one.near(word) for one in heard for word in words)
