@@ -1,0 +1,27 @@
+"""The examples of docs/testing.md that say what is expected of a call: played, and met."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from callbridge.testing import Line
+from documented import module_of
+
+HEADINGS = ("What to expect of a call", "Voices and noise")
+
+TESTS = [
+    (heading, name, test)
+    for heading in HEADINGS
+    for name, test in vars(module_of("docs/testing.md", heading)).items()
+    if name.startswith("test_")
+]
+
+
+@pytest.mark.parametrize(("heading", "name", "test"), TESTS, ids=[name for _, name, _ in TESTS])
+async def test_an_example_holds(heading: str, name: str, test: Any) -> None:
+    line = Line()
+    await test(line)
+    (call,) = line.calls
+    call.expect.settle()
