@@ -51,7 +51,7 @@ hypothesis.settings.register_profile(
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "fast")
 hypothesis.settings.load_profile(PROFILE)
 
-pytest_plugins = ("canaries",)
+pytest_plugins = ("canaries", "callbridge.testing.plugin")
 
 _SHOWN = ("websockets", "msgspec", "fastapi", "uvicorn", "twilio", "openai")
 

@@ -129,5 +129,6 @@ def __getattr__(name: str) -> object:
     for module, names in _WHERE.items():
         if name in names:
             found: object = getattr(import_module(f"{__name__}.{module}"), name)
+            globals()[name] = found  # Asked for again, it is simply there.
             return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,76 @@
+"""The plugin of pytest: the fixture `line`, and what a failing test leaves of its calls.
+
+pytest loads it in every run on a machine where callbridge is installed: it imports nothing that takes time
+before a test asks for it.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from callbridge.testing.line import Line
+    from callbridge.testing.played import PlayedCall
+
+OPTION: Final = "--callbridge-artefacts"
+
+LINES: Final = pytest.StashKey[list["Line"]]()
+"""Of a test: the lines on which it has played its calls."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of the command line."""
+    parser.getgroup("callbridge", "calls of agents").addoption(
+        OPTION,
+        metavar="DIR",
+        help="Where a failing test leaves its calls (WAV, JSON, text); by default in the cache of pytest.",
+    )
+
+
+@pytest.fixture
+def line(request: pytest.FixtureRequest) -> Line:
+    """A telephone line to your agent: `call = await line.call(agent, caller=[…], model=[…])`."""
+    from callbridge.testing.line import Line  # noqa: PLC0415 - a run without calls does not wait for it
+
+    made = Line()
+    request.node.stash.setdefault(LINES, []).append(made)
+    return made
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed tells its calls, and leaves them for whoever wants to listen."""
+    report = yield
+    calls = [call for line in item.stash.get(LINES, []) for call in line.calls]
+    if report.failed and calls:
+        folder = _folder_of(item)
+        shutil.rmtree(folder, ignore_errors=True)
+        report.sections += [_told(call, folder / str(number)) for number, call in enumerate(calls, 1)]
+    return report
+
+
+def _told(call: PlayedCall, folder: Path) -> tuple[str, str]:
+    """A section of a report: what it is called, and what it says."""
+    return f"callbridge: {call.title}", f"{call.timeline()}\n\nListen: {call.save(folder) / 'call.wav'}"
+
+
+def _folder_of(item: pytest.Item) -> Path:
+    """Of its own for each test, the same in every run."""
+    name = re.sub(r"[^\w.=-]+", "-", item.nodeid).strip("-")
+    given = item.config.getoption(OPTION)
+    if given is not None:
+        return Path(given).absolute() / name
+    cache = getattr(item.config, "cache", None)
+    if cache is None:  # It can be switched off.
+        return Path(tempfile.gettempdir()) / "callbridge-calls" / name
+    return Path(cache.mkdir("callbridge-calls")) / name
