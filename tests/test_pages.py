@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import callbridge
-from callbridge import fields
+from callbridge import fields, testing
 
 PAGES = Path(__file__).parents[1] / "docs" / "reference"
 
@@ -15,4 +15,9 @@ def test_what_is_offered_stands_in_the_reference() -> None:
     """Each name has its place on one page."""
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES.glob("*.md"))
     shown = re.findall(r"^::: callbridge\.([\w.]+)$", text, re.MULTILINE)
-    assert sorted(shown) == sorted([*callbridge.__all__, *(f"fields.{name}" for name in fields.__all__)])
+    offered = [
+        *callbridge.__all__,
+        *(f"fields.{name}" for name in fields.__all__),
+        *(f"testing.{name}" for name in testing.__all__),
+    ]
+    assert sorted(shown) == sorted(offered)
