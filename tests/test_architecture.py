@@ -840,6 +840,7 @@ CALLED_BY_LIBRARIES = {
     "on_response_complete": "uvicorn",
     "parse_args": "typer",
     "process_bind_param": "sqlalchemy",
+    "pytest_addoption": "pytest",
     "process_redirect": "websockets",
     "process_result_value": "sqlalchemy",
     "get_auth_string": "twilio",
