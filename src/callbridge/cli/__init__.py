@@ -9,6 +9,7 @@ import typer
 
 from callbridge.cli.agent import show
 from callbridge.cli.calls import calls
+from callbridge.cli.certify import certify
 from callbridge.cli.check import check
 from callbridge.cli.deliveries import deliveries
 from callbridge.cli.demo import demo
@@ -62,6 +63,7 @@ app.command()(forget)
 app.command()(fallback)
 app.command()(replay)
 app.command()(migrate)
+app.command()(certify)
 
 simulate = typer.Typer(
     help="Strict simulators of both vendors, for any bridge.",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from callbridge.simulators.phone.caller import Caller
     from callbridge.simulators.phone.report import CallReport
+    from callbridge.simulators.phone.steps import Step
     from callbridge.simulators.phone.stream import PhoneStream
 
 __all__ = [
@@ -128,7 +129,7 @@ class SimulatedCall:
         patience = loop.call_at(self.placed_at + self.settings.max_call_s, self.hang_up)
         try:
             async with leg.open(self._report_end):
-                status = await self._execution.run(self._program.begin())
+                status = await self._execution.run(self._first_step())
                 over_at = self._execution.cut_at or loop.time()
                 leg.end(status)
         finally:
@@ -158,6 +159,10 @@ class SimulatedCall:
     def press(self, digit: str) -> None:
         """The caller presses a key now. Outside a stream only a `<Dial hangupOnStar>` waits for one."""
         self.leg.press(digit)
+
+    def _first_step(self) -> Step:
+        document = self.settings.document
+        return self._program.begin() if document is None else self._execution.begin_with(document)
 
     async def _report_end(self) -> None:
         url = self.settings.status_callback_url

@@ -62,6 +62,9 @@ class CallSettings:
     to_number: str = TO_NUMBER
     incoming: Incoming = field(default_factory=Incoming)
     """What the first request says beside the numbers."""
+    document: str | None = None
+    """TwiML to be executed at once, in place of asking the voice URL: for whoever has a media socket and no
+    webhook."""
     call_sid: str | None = None
     """Made up when None."""
     method: str = "POST"

@@ -68,6 +68,12 @@ class Execution:
         leg.executed = program.executed
         self._told_verbs = 0
 
+    def begin_with(self, document: str) -> Step:
+        """The call is answered with a document that nobody has to be asked for."""
+        step = self.program.begin_with(document)
+        self._take_answer()
+        return step
+
     async def run(self, step: Step) -> str:
         """Carry out step after step; returns the status of the call at its end."""
         while not isinstance(step, End):

@@ -79,6 +79,14 @@ class Truncation:
     audio_end_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Audio that came or went: when, and how many bytes it made in all."""
+
+    at: float
+    bytes_in_all: int
+
+
 @dataclass(slots=True)
 class ResponseRecord:
     """One response, from its creation on."""
@@ -123,6 +131,10 @@ class Journal:
     """Audio bytes as they came, before any decoding."""
     appended: bytearray | None = None
     """The bytes themselves, when they were asked for."""
+    append_times: list[Passed] = field(default_factory=list)
+    """With the bytes: when each append came. Counted as they came, in the format of the session."""
+    delta_times: dict[str, list[Passed]] = field(default_factory=dict)
+    """With the bytes: when each delta of an item went out. Counted as 8 kHz µ-law, whatever the format."""
     notes: list[Note] = field(default_factory=list)
 
     @property

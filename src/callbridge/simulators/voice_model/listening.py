@@ -13,7 +13,7 @@ from callbridge.simulators.voice_model.conversation import Item
 from callbridge.simulators.voice_model.formats import Decoder
 from callbridge.simulators.voice_model.input_buffer import COMMIT_MIN_MS, InputBuffer
 from callbridge.simulators.voice_model.items import decoded
-from callbridge.simulators.voice_model.journal import Heard
+from callbridge.simulators.voice_model.journal import Heard, Passed
 from callbridge.simulators.voice_model.schema import ClientError
 from callbridge.simulators.voice_model.usage import caller_tokens, text_tokens
 from callbridge.simulators.voice_model.vad import (
@@ -98,6 +98,7 @@ class Listening:
         journal.appended_bytes += len(audio)
         if journal.appended is not None:
             journal.appended += audio
+            journal.append_times.append(Passed(self._shared.now, journal.appended_bytes))
         has_heard = False
         for heard in self._buffer.append(self._decoder.decode(audio)):
             has_heard = True

@@ -7,6 +7,7 @@ sent before the ones that the core put out earlier. Decisions are the core's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, assert_never
 from urllib.parse import urlsplit
 
 import msgspec
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -47,6 +48,7 @@ from callbridge.simulators.voice_model.session_config import REALTIME_MODELS
 from callbridge.simulators.voice_model.shared import SessionSettings
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Collection
     from uuid import UUID
 
@@ -81,6 +83,7 @@ async def serve_model(
     admin_keys: Collection[str] = (),
     prompter: Prompter | None = None,
     wall_clock: Callable[[], float] = time.time,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[ModelServer]:
     """Serve the script to every client that connects, from its beginning or as `answers_go_on` says.
 
@@ -97,6 +100,7 @@ async def serve_model(
         admin_keys: who may ask what it has cost (`organization.costs`).
         prompter: chooses the answers of all sessions, in place of the script's own order.
         wall_clock: seconds since 1970, of what it says of times.
+        tls: serve `wss` with it, for clients that dial nothing else.
 
     Raises:
         OSError: the port is taken.
@@ -120,13 +124,16 @@ async def serve_model(
         max_size=MESSAGE_BYTES_MAX,
         open_timeout=OPEN_TIMEOUT_S,
         close_timeout=CLOSE_TIMEOUT_S,
+        ssl=tls,
     ) as server:
-        bound = next(iter(server.sockets)).getsockname()
-        model.url = f"ws://{host}:{bound[1]}{PATH}"
-        try:
+        model.url = _url(host, server, is_encrypted=tls is not None)
+        with contextlib.closing(model):
             yield model
-        finally:
-            model.release()
+
+
+def _url(host: str, server: Server, *, is_encrypted: bool) -> str:
+    port = next(iter(server.sockets)).getsockname()[1]
+    return f"{'wss' if is_encrypted else 'ws'}://{host}:{port}{PATH}"
 
 
 class ModelServer:
@@ -191,7 +198,7 @@ class ModelServer:
         self.sessions.append(session.journal)
         await _Line(connection, session, self._on_event).run()
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Let go of those whose handshakes hang: the server stops, and would wait for them."""
         self._released.set()
 

@@ -87,7 +87,7 @@ class SessionSettings:
     takes_include: bool = True
     """Whether it knows the field at all. A gateway, or an older server, may not."""
     keep_audio: bool = False
-    """Whether the journal keeps every appended byte."""
+    """Whether the journal keeps every appended byte, and when audio came and went."""
 
 
 class Shared:

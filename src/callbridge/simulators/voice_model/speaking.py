@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from callbridge.simulators.voice_model.faults import Fault
 from callbridge.simulators.voice_model.items import client_item
-from callbridge.simulators.voice_model.journal import ResponseRecord
+from callbridge.simulators.voice_model.journal import Passed, ResponseRecord
 from callbridge.simulators.voice_model.ladder import Delivery
 from callbridge.simulators.voice_model.recital import memory
 from callbridge.simulators.voice_model.responses import Order, ResponseRun
@@ -233,12 +233,20 @@ class Speaking:
         shared.send({"type": "rate_limits.updated", "rate_limits": shared.meter.rate_limits(shared.now)})
 
     def _note(self, event: Json) -> None:
-        if event["type"] == "response.output_audio_transcript.done":
+        if event["type"] == "response.output_audio.delta":
+            self._note_delta(event["item_id"])
+        elif event["type"] == "response.output_audio_transcript.done":
             self._shared.note("agent_said", event["transcript"])
         elif event["type"] == "response.output_text.done":
             self._shared.note("agent_said", event["text"])
         elif event["type"] == "response.function_call_arguments.done":
             self._shared.note("called", f"{event['name']}({event['arguments']})")
+
+    def _note_delta(self, item_id: str) -> None:
+        journal = self._shared.journal
+        if journal.appended is not None:
+            passed = Passed(self._shared.now, journal.items[item_id].sent_bytes)
+            journal.delta_times.setdefault(item_id, []).append(passed)
 
 
 def _offered(settings: Json) -> set[str]:
