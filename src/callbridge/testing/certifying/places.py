@@ -54,17 +54,18 @@ def converts(session: Journal) -> bool:
 
 
 def passed_on(call: SeenCall, until: float | None = None) -> list[Spoken] | None:
-    """The items of the call's first session in their order, told by the bytes; None where those were changed.
+    """The items of the call's sessions in their order, told by the bytes; None where those were changed.
 
     Args:
         call: one with one stream.
         until: count only what had reached the phone by then.
     """
     try:
-        found = heard_items(Playback(payloads=_payloads(call, until)), _items(call.session), call.ended_at)
+        items = [item for session in (call.session, *call.sessions[1:]) for item in _items(session)]
+        found = heard_items(Playback(payloads=_payloads(call, until)), items, call.ended_at)
     except AudioChangedError:
         return None
-    return _placed(found, call.session.responses)
+    return _placed(found, [response for session in call.sessions for response in session.responses])
 
 
 def spoken(call: SeenCall, until: float | None = None) -> list[Spoken]:

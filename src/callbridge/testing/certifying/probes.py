@@ -51,6 +51,9 @@ LOST_AT_MS = 1_200
 
 SLOW_HANDSHAKE_MS = 1_500
 
+LARGE_BYTES = 64_000
+"""Of one delta: 8 s, and more than 64 KiB in base64."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
@@ -193,8 +196,10 @@ def _farewell(features: Features, _target: Target) -> Script:
 
 
 def _odd(features: Features, _target: Target) -> Script:
-    """A delta of five seconds, an event of tomorrow, fields of tomorrow; then a message that is no JSON."""
-    large = Answer(say=LONG, pace=40.0, delta_bytes=(40_000, 40_000), faults=(Fault(kind="unknown_event"),))
+    """A delta of eight seconds, an event of tomorrow, fields of tomorrow; then a message that is no JSON."""
+    large = Answer(
+        say=LONG, pace=40.0, delta_bytes=(LARGE_BYTES, LARGE_BYTES), faults=(Fault(kind="unknown_event"),)
+    )
     broken = Answer(say=_says("agent_hours"), faults=(Fault(kind="garbage"),))
     odd = (
         Oddity(event="response.output_audio.delta", set={"tomorrow": {"a": [1, None]}}),

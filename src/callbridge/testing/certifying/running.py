@@ -92,7 +92,7 @@ class _Run:
         except UndecidedError as undecided:
             self._failed[probe.id] = str(undecided)
         if probe.id == PLAIN:
-            self._learn(sessions)
+            self._learn()
 
     async def _place(self, probe: Probe) -> tuple[list[tuple[SimulatedCall, CallReport]], list[Journal]]:
         target, ended = self._target, asyncio.Event()
@@ -147,21 +147,23 @@ class _Run:
         call = SimulatedCall(target.url, caller, settings)
         return call, await call.run()
 
-    def _learn(self, sessions: Sequence[Journal]) -> None:
-        call = self._calls[PLAIN][0]
+    def _learn(self) -> None:
+        """Of the first call; where it did not come about no other one makes sense."""
         try:
+            (call,) = self._calls[PLAIN]
             _ = call.stream
-            if not sessions:
-                self.trouble = (
+            if not call.sessions:
+                raise not_seen(
                     "the bridge took the call and opened no session with our model: "
                     "start it with the environment that points it there"
                 )
-                return
             self._features = learnt(
                 call, has_webhook=self._target.has_webhook, hang_up_tool=self._target.hang_up_tool
             )
         except UndecidedError as undecided:
-            self.trouble = f"the bridge could not be called: {undecided}"
+            self.trouble = str(undecided)
+            self._failed[PLAIN] = self.trouble
+            del self._calls[PLAIN]
 
 
 async def _closed(model: ModelServer, ended: asyncio.Event, closes_s: float) -> None:

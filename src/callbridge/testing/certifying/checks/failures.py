@@ -99,6 +99,9 @@ def _survives_silence(seen: Seen) -> Verdict:
 
 def _survives_slowness(seen: Seen) -> Verdict:
     call = seen.one("early")
+    _ = seen.one("plain").session
+    if not call.sessions:
+        return decided(is_good=False, evidence="the bridge gave the session up before it was open")
     heard_at = call.heard_from(call.session.opened_at)
     if not call.session.speech_started:
         evidence = "the session was opened, and the caller's words did not reach it"
@@ -141,7 +144,7 @@ CHECKS = (
         notices="The call ends before it has begun, or the agent never speaks.",
         remedy="Accept the media socket at once, dial beside it, and give the handshake some seconds.",
         source=CONVERSATIONS,
-        probes=("early",),
+        probes=("plain", "early"),
         judge=_survives_slowness,
     ),
     Check(

@@ -64,7 +64,8 @@ def _is_never_refused(seen: Seen) -> Verdict:
 
 
 def _cancels_what_runs(seen: Seen) -> Verdict:
-    _ = seen.one("interrupted").session
+    if not any(call.stream.interruptions for call in seen.of("interrupted")):
+        raise not_seen("the caller found nothing to interrupt")
     refused = [one for one in _refusals(seen) if one.event_type == CANCEL]
     sent = sum(
         event.type == CANCEL for _, call in seen.healthy() for one in call.sessions for event in one.received
