@@ -41,6 +41,10 @@ def test_that_fails(line):
     assert call.story.turns[-1].heard == "From nine until ten."
 
 
+def test_that_names_a_tool_and_says_no_more(line):
+    line.play(agent, caller=["Are you open on Sunday?"], model=moves()).expect.tool("closing_hours")
+
+
 @__import__("pytest").mark.parametrize("number", [1, 2])
 def test_without_a_call(line, number):
     assert number == 1
@@ -60,9 +64,10 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
 def test_a_failing_test_tells_its_call_and_leaves_it(project: pytest.Pytester, tmp_path: Path) -> None:
     left = tmp_path / "left"
     result = project.runpytest_inprocess("-p", "callbridge.testing.plugin", f"--callbridge-artefacts={left}")
-    result.assert_outcomes(passed=2, failed=2)
+    result.assert_outcomes(passed=2, failed=3)
     result.stdout.re_match_lines_random(
         [
+            r"E +callbridge.*ExpectationError: expected closing_hours\(\) to be called at least once.*",
             r"-* callbridge: Sunday -*",
             r".*ended after \d+\.\d s: agent_hangup",
             r" +\d+\.\d\d  agent +Harbour Bakery, hello!",
@@ -71,8 +76,8 @@ def test_a_failing_test_tells_its_call_and_leaves_it(project: pytest.Pytester, t
             rf"Listen: {left}/.*call\.wav",
         ]
     )
-    (folder,) = left.iterdir()
-    assert folder.name == "test_bakery.py-test_that_fails"
+    folder = left / "test_bakery.py-test_that_fails"
+    assert len(list(left.iterdir())) == 2, "who has no call leaves nothing"
     assert {file.name for file in (folder / "1").iterdir()} == {"call.wav", "call.json", "call.txt"}
     told = json.loads((folder / "1" / "call.json").read_bytes())
     assert told["story"]["turns"][1]["tools"][0]["name"] == "opening_hours"
@@ -83,7 +88,7 @@ def test_a_failing_test_tells_its_call_and_leaves_it(project: pytest.Pytester, t
 @pytest.mark.heavy
 def test_it_works_in_several_workers(project: pytest.Pytester) -> None:
     result = project.runpytest_subprocess("-p", "callbridge.testing.plugin", "-n", "2")
-    result.assert_outcomes(passed=2, failed=2)
+    result.assert_outcomes(passed=2, failed=3)
     result.stdout.fnmatch_lines(["*callbridge: Sunday*", "Listen: *pytest_cache*call.wav"])
 
 

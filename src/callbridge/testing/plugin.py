@@ -46,17 +46,29 @@ def line(request: pytest.FixtureRequest) -> Line:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """A test that passes has said all: `call.expect.tool("book")`, and nothing behind it, is judged now."""
+    yield
+    for call in _calls_of(item):
+        call.expect.settle()
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A test that failed tells its calls, and leaves them for whoever wants to listen."""
     report = yield
-    calls = [call for line in item.stash.get(LINES, []) for call in line.calls]
+    calls = _calls_of(item)
     if report.failed and calls:
         folder = _folder_of(item)
         shutil.rmtree(folder, ignore_errors=True)
         report.sections += [_told(call, folder / str(number)) for number, call in enumerate(calls, 1)]
     return report
+
+
+def _calls_of(item: pytest.Item) -> list[PlayedCall]:
+    return [call for line in item.stash.get(LINES, []) for call in line.calls]
 
 
 def _told(call: PlayedCall, folder: Path) -> tuple[str, str]:
