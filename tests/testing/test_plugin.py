@@ -87,7 +87,8 @@ def test_a_failing_test_tells_its_call_and_leaves_it(project: pytest.Pytester, t
 
 @pytest.mark.heavy
 def test_it_works_in_several_workers(project: pytest.Pytester) -> None:
-    result = project.runpytest_subprocess("-p", "callbridge.testing.plugin", "-n", "2")
+    options = ("-n", "2", "--callbridge-speech", "installed")
+    result = project.runpytest_subprocess("-p", "callbridge.testing.plugin", *options)
     result.assert_outcomes(passed=2, failed=3)
     result.stdout.fnmatch_lines(["*callbridge: Sunday*", "Listen: *pytest_cache*call.wav"])
 

@@ -36,7 +36,7 @@ class CallArguments(TypedDict, total=False):
     effects: Sequence[AnyEffect]
     """What is not perfect about the caller and their line."""
     speech: Speech
-    """How the words of both become speech."""
+    """How the words of both become speech; by default as on the line."""
     seed: int
     """Of everything that is drawn by lot; by default that of the line."""
     settings: Mapping[str, str]
@@ -65,15 +65,22 @@ class Line:
         settings: of the service, by the names of their variables; what differs from a usual laptop. None is
             read from the environment or from a `.env` file.
         seed: of everything that is drawn by lot.
+        speech: how the words of caller and model become speech.
         real_sockets: uses the sockets and the time of this machine, in place of a network in memory and a
             clock that jumps: a call of a minute takes a minute.
     """
 
     def __init__(
-        self, *, settings: Mapping[str, str] | None = None, seed: int = 0, real_sockets: bool = False
+        self,
+        *,
+        settings: Mapping[str, str] | None = None,
+        seed: int = 0,
+        speech: Speech = Speech.SYNTHETIC,
+        real_sockets: bool = False,
     ) -> None:
         self._settings = dict(settings or {})
         self._seed = seed
+        self._speech = speech
         self._real_sockets = real_sockets
         self._kept = Kept(float(int(time.time())))
         self.calls: list[PlayedCall] = []
@@ -121,13 +128,14 @@ class Line:
         *,
         caller: Sequence[CallerStep] | Persona = (),
         model: Sequence[ModelMove] | Improvised = (),
-        speech: Speech = Speech.SYNTHETIC,
+        speech: Speech | None = None,
         seed: int | None = None,
         settings: Mapping[str, str] | None = None,
         title: str = "",
         real_sockets: bool | None = None,
         **more: Any,
     ) -> tuple[Callable[[], Coroutine[Any, Any, PlayedCall]], bool]:
+        speech = self._speech if speech is None else speech
         order = Order(
             caller=caller,
             model=model,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from callbridge.testing.played import PlayedCall
 
 OPTION: Final = "--callbridge-artefacts"
+SPEECH_OPTION: Final = "--callbridge-speech"
 
 LINES: Final = pytest.StashKey[list["Line"]]()
 """Of a test: the lines on which it has played its calls."""
@@ -28,10 +29,17 @@ LINES: Final = pytest.StashKey[list["Line"]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of the command line."""
-    parser.getgroup("callbridge", "calls of agents").addoption(
+    group = parser.getgroup("callbridge", "calls of agents")
+    group.addoption(
         OPTION,
         metavar="DIR",
         help="Where a failing test leaves its calls (WAV, JSON, text); by default in the cache of pytest.",
+    )
+    group.addoption(
+        SPEECH_OPTION,
+        default="synthetic",
+        choices=("synthetic", "espeak-ng", "installed"),
+        help="How words become speech: without words and the same everywhere (synthetic), or real ones.",
     )
 
 
@@ -39,8 +47,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def line(request: pytest.FixtureRequest) -> Line:
     """A telephone line to your agent: `call = await line.call(agent, caller=[…], model=[…])`."""
     from callbridge.testing.line import Line  # noqa: PLC0415 - a run without calls does not wait for it
+    from callbridge.testing.speech import Speech  # noqa: PLC0415 - nor for that
 
-    made = Line()
+    made = Line(speech=Speech(request.config.getoption(SPEECH_OPTION)))
     request.node.stash.setdefault(LINES, []).append(made)
     return made
 
