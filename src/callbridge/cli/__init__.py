@@ -17,6 +17,7 @@ from callbridge.cli.dev import DevCommand, dev
 from callbridge.cli.drain import drain
 from callbridge.cli.fallback import fallback
 from callbridge.cli.forget import forget
+from callbridge.cli.init import init
 from callbridge.cli.migrate import migrate
 from callbridge.cli.number import number
 from callbridge.cli.replay import replay
@@ -55,6 +56,7 @@ def callbridge(
 
 
 app.command()(demo)
+app.command()(init)
 app.command(cls=DevCommand)(dev)
 app.command()(serve)
 app.command()(check)

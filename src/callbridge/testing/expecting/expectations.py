@@ -49,6 +49,15 @@ class ToolExpectation:
         """Not called."""
         self._asked(self._calls.counted(0, 0))
 
+    def ran(self, times: int = 1) -> Self:
+        """So many of these calls were run and answered; what follows is about those alone.
+
+        A tool that asks first (`confirm=True`) is called twice and runs once.
+        """
+        self._asked(self._calls.ran(times))
+        self._calls = self._calls.answered
+        return self
+
     def returned(self, result: Any) -> Self:
         """Each of these calls had this result: as text, or as the value that its JSON means."""
         return self._asked(self._calls.returned(result))
