@@ -1,4 +1,4 @@
-"""`callbridge init`: what it makes, and what it leaves alone. That it runs at once: `testing/test_new_project.py`."""
+"""`callbridge init`: what it makes and what it leaves alone. `testing/test_new_project.py` runs it."""
 
 from __future__ import annotations
 

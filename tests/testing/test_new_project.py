@@ -71,7 +71,7 @@ def _own_agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sys.modules.pop("agent", None)
 
 
-def tests_of(project: Path, mutation: Mutation | None = None) -> dict[str, Callable[[Line], Any]]:
+def of_project(project: Path, mutation: Mutation | None = None) -> dict[str, Callable[[Line], Any]]:
     """The tests of the project, whose agent has this fault."""
     source = (project / "agent.py").read_text(encoding="utf-8")
     if mutation is not None:
@@ -89,7 +89,7 @@ def tests_of(project: Path, mutation: Mutation | None = None) -> dict[str, Calla
 def failures(project: Path, mutation: Mutation | None = None) -> list[str]:
     """The names of the tests that fail."""
     found = []
-    for name, test in tests_of(project, mutation).items():
+    for name, test in of_project(project, mutation).items():
         try:
             asyncio.run(test(Line()))
         except AssertionError:

@@ -1,4 +1,4 @@
-"""`callbridge init`: a small project of one's own, with an agent, its tests and what coding assistants need.
+"""`callbridge init`: a small project of one's own: an agent, its tests, and what assistants need to know.
 
 It asks nothing, because all of it is known: the name is that of the folder. What is there is never overwritten.
 """
@@ -101,5 +101,5 @@ def _filled(name: str, words: Mapping[str, str]) -> str:
 def _write(path: Path, text: str, mode: int) -> None:
     """Makes a file that was not there. Its mode stands from its first moment on."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with open(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
