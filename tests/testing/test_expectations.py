@@ -65,6 +65,8 @@ MET: list[Expected] = [
     lambda e: e.keys_sent(""),
     lambda e: e.text_sent("directions"),
     lambda e: e.no_complaints(),
+    lambda e: e.tool("opening_hours").ran().returned("8 to 14"),
+    lambda e: e.tool("book").ran(0),
 ]
 
 
@@ -79,6 +81,7 @@ UNMET: list[tuple[Expected, str]] = [
     (lambda e: e.tool("opening_hours", week=2).once(), "week is not there"),
     (lambda e: e.tool("Opening_Hours").at_least(1), "the tool is called opening_hours"),
     (lambda e: e.tool("book").times(2), "twice; it was called once"),
+    (lambda e: e.tool("book").ran(), "expected book() to run once; it ran never"),
     (lambda e: e.tool("book").never(), 'book(day="Sunday", people=4) failed: full'),
     (lambda e: e.tool("remember").once(), "it was called never"),
     (lambda e: e.tool("book", people=True).once(), "people is 4, expected true"),

@@ -1,6 +1,6 @@
 """`callbridge init`: a small project of one's own: an agent, its tests, and what assistants need to know.
 
-It asks nothing, because all of it is known: the name is that of the folder. What is there is never overwritten.
+It asks nothing, because all of it is known: the name is that of the folder. What is there is left alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 FILES: Final = (
     "agent.py",
     "tests/test_agent.py",
-    "tests/cakes.call.toml",
     ".env",
     ".gitignore",
     "pyproject.toml",
