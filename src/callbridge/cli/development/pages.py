@@ -42,10 +42,12 @@ class Pages:
     Args:
         listener: where they are served.
         opens_browser: whether somebody may be shown them unasked.
+        called: the number that is called there.
     """
 
     listener: socket.socket
     opens_browser: bool = False
+    called: str = TO_NUMBER
     _key: str = field(default_factory=lambda: secrets.token_urlsafe(KEY_BYTES), init=False)
 
     @property
@@ -87,7 +89,7 @@ class Pages:
                 "real" if told.has_account else "made up",
                 settings.voice_url,
                 FROM_NUMBER,
-                TO_NUMBER,
+                self.called,
                 talks.voice,
             )
 
