@@ -84,6 +84,10 @@ class Talks:
             f"{ESPEAK} speaks it for you." if can_speak() else f"Nothing here can speak it: install {ESPEAK}."
         )
 
+    def has(self, call_sid: str) -> bool:
+        """Whether it is a call from the page."""
+        return call_sid in self._calls
+
     async def carry(self, socket: BrowserSocket, token: str) -> bool:
         """The stream of a turn. Its token is good for this one socket."""
         call = next((one for one in self._calls.values() if _is_same(one.token, token)), None)
