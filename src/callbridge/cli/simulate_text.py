@@ -14,8 +14,8 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
+from callbridge.cli.call_options import found_settings
 from callbridge.cli.running_until_stopped import running_until_stopped
-from callbridge.cli.simulate_call import found_settings
 from callbridge.simulators.text_model import ANY, Says, TextModel, serve_text_model
 
 TEXT_PORT: Final = 9020
