@@ -245,7 +245,10 @@ class Expectations:
         self._take(ear.interruptions(self._call, count))
 
     def interrupted_at(self, at_ms: int, tolerance_ms: int = 150) -> None:
-        """So much of an utterance had been heard when it was cut."""
+        """So much of an utterance had been heard when it was cut.
+
+        That is behind the caller's first sound by what detection takes: 100 ms at least.
+        """
         self._take(ear.interrupted_at(self._call, at_ms, tolerance_ms))
 
     def truncation(self, *, within_ms: int) -> None:

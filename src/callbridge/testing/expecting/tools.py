@@ -57,9 +57,10 @@ class ToolCalls:
         if least <= count and (most is None or count <= most):
             return None
         wanted = f"at least {_times(least)}" if most is None else _times(least)
-        line = f"expected {self.label} to be called {wanted}; it was called {_times(count)}"
+        was = f"it was called {_times(count)}" if count else "it was not"
+        line = f"expected {self.label} to be called {wanted}; {was}"
         if least == most == 0:
-            line = f"expected {self.label} never to be called; it was called {_times(count)}"
+            line = f"expected {self.label} never to be called; {was}"
         return Unmet(line, tuple(_listed(self._all)), tuple(self._near()))
 
     @property
