@@ -21,7 +21,6 @@ COMMANDS = [
     ["demo"],
     ["simulate"],
     ["simulate", "call"],
-    ["simulate", "calls"],
     ["simulate", "model"],
     ["agent"],
     ["agent", "show"],

@@ -294,13 +294,15 @@ async def test_the_book_is_bounded_and_live_calls_stay_in_it(
     assert len([number for number in range(9) if book.find(f"CA{number:05}")]) == 3
 
 
-async def test_when_the_service_stops_whoever_looks_is_told(book: CallBook, line: Line) -> None:
+async def test_when_the_pages_end_whoever_looks_is_told(book: CallBook, line: Line) -> None:
     page = await live(book, line)
     waiting = asyncio.ensure_future(page.call.changed(page.call.changes))
     await asyncio.sleep(0)
     line.feed.close()
+    await asyncio.sleep(0.01)
+    assert not waiting.done(), "what a service has left stays to be looked at"
+    book.close()
     await asyncio.wait_for(waiting, 2)
-    assert book.is_closed
 
 
 # --- Streams --------------------------------------------------------------------------------------------

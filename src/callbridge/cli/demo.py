@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,14 +29,26 @@ def demo(
     save: Annotated[
         Path | None, typer.Option(callback=to_be_written, help="Where to put the stereo recording.")
     ] = None,
+    page: Annotated[
+        bool, typer.Option("--page", help="Show the call in a browser as well, until Ctrl-C.")
+    ] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="With --page: print where it is, and open nothing.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the service's own log too.")] = False,
 ) -> None:
     """Play one simulated call through the whole service: about 30 seconds, no account needed."""
+    if page and as_json:
+        raise typer.BadParameter("--json prints a report and ends; --page stays.")
     configure_logging("INFO" if verbose else "WARNING")
     recording = save or Path(tempfile.mkdtemp(prefix="callbridge-")) / "demo.wav"
     console = Console(quiet=as_json, highlight=False)
     screen = Screen(console, CALLER_SAYS)
     watchers = Watchers(screen.show_fact, screen.show_phone, screen.show_model)
+    if page:
+        with contextlib.suppress(KeyboardInterrupt):  # So it is meant to end.
+            asyncio.run(_shown_in_a_page(recording, watchers, console, screen, opens_browser=not no_browser))
+        return
     report = asyncio.run(demo_call(recording, watchers))
     screen.finish()
     if as_json:
@@ -44,6 +58,19 @@ def demo(
     raise typer.Exit(0 if report.is_good else 1)
 
 
+async def _shown_in_a_page(
+    recording: Path, watchers: Watchers, console: Console, screen: Screen, *, opens_browser: bool
+) -> None:
+    from callbridge.cli.demo_page import DemoPage  # noqa: PLC0415 - the demo without it begins sooner
+
+    async with DemoPage(recording, opens_browser=opens_browser, say=console.print) as page:
+        report = await demo_call(recording, replace(watchers, on_service=page.show))
+        screen.finish()
+        _show_summary(console, report)
+        console.print("The page stays until Ctrl-C.")
+        await asyncio.Event().wait()
+
+
 def _show_summary(console: Console, report: DemoReport) -> None:
     table = Table(title="What came of the call", show_header=False, title_justify="left")
     for row in _rows(report):
@@ -51,8 +78,9 @@ def _show_summary(console: Console, report: DemoReport) -> None:
     console.print(table)
     console.print(
         f"Listen to it: {report.recording}\n"
-        "Write an agent of your own: README.md, Write an agent. "
-        "Give it a number: fill in .env, then [bold]callbridge check[/].",
+        "Begin a project of your own, with an agent and a test of it: [bold]callbridge init bakery[/]\n"
+        "Talk to it in the browser, without a number: [bold]cd bakery && callbridge dev[/]\n"
+        "Read on: README.md, Write an agent. Give it a number: fill in .env, then [bold]callbridge check[/].",
         soft_wrap=True,
     )
 

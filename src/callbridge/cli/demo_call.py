@@ -30,11 +30,12 @@ from callbridge.simulators.truth import AudioChangedError, heard_items
 from callbridge.simulators.voice_model import SessionSettings, caller_speech, demo_script, serve_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from callbridge.call.facts import Fact
     from callbridge.server.config.settings import Settings
+    from callbridge.server.process.desk import Desk
     from callbridge.simulators.phone import CallReport, PhoneEvent
     from callbridge.simulators.phone.stream import PhoneStream
     from callbridge.simulators.truth import HeardItem
@@ -120,6 +121,8 @@ class Watchers:
     on_fact: Callable[[Fact], None]
     on_phone_event: Callable[[PhoneEvent], None]
     on_model_note: Callable[[Journal, Note], None]
+    on_service: Callable[[Desk], Awaitable[None]] | None = None
+    """Is shown the service before it is called."""
 
 
 async def demo_call(recording: Path, watchers: Watchers) -> DemoReport:
@@ -143,6 +146,8 @@ async def demo_call(recording: Path, watchers: Watchers) -> DemoReport:
             settings = _settings(listener.getsockname()[1], model.url, True)
             app = create_app(settings, agent, observers=[observe])
             async with serving(uvicorn_config(app, settings), listener):
+                if watchers.on_service is not None:
+                    await watchers.on_service(app.state.desk)
                 call = _simulated_call(settings, recording, watchers.on_phone_event)
                 report = await call.run()
     if not model.sessions:

@@ -10,10 +10,10 @@ import contextlib
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from callbridge.call.facts import HTTP, CallerWordsCame, TurnEnded
-from callbridge.observe.feed import LiveFact, LiveWords
+from callbridge.observe.feed import FeedEnded, LiveFact, LiveWords
 from callbridge.observe.log_line import TRACEBACKS, console_line
 from callbridge.records.call_list import is_wanted, summary_of
 from callbridge.records.costs import NO_PRICES
@@ -198,15 +198,15 @@ class CallBook:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="call book")
         self.is_closed = False
-        """The service has ended: nothing more comes."""
+        """The pages end."""
         self.all = BookedCall("")
         """Changes when any call begins, changes or ends; has no facts of its own."""
 
     # --- What comes ---
 
     @contextlib.asynccontextmanager
-    async def kept(self) -> AsyncIterator[None]:
-        """Takes what happens, until the service or this context ends."""
+    async def kept(self) -> AsyncIterator[Self]:
+        """Takes what happens. When the service has ended nothing more comes, and all stays as it was."""
         self._loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as tasks:
             taking = [
@@ -214,7 +214,7 @@ class CallBook:
                 tasks.create_task(self._hear_words(), name="words for the call book"),
             ]
             try:
-                yield
+                yield self
             finally:
                 self.close()
                 for task in taking:
@@ -222,7 +222,7 @@ class CallBook:
         self._thread.shutdown(wait=False)
 
     def close(self) -> None:
-        """Nothing more comes: whoever shows a call is woken."""
+        """Nothing is shown any more: whoever shows a call is woken."""
         self.is_closed = True
         for call in (*self._calls.values(), self.all):
             call.has_changed()
@@ -233,7 +233,6 @@ class CallBook:
                 if isinstance(event, LiveFact) and event.fact.call_sid:
                     self._call(event.fact.call_sid).take(event.at, self._shown(event.fact))
                     self.all.has_changed()
-        self.close()
 
     async def _hear_words(self) -> None:
         while True:
@@ -242,8 +241,8 @@ class CallBook:
                 async for event in self._hearing:
                     if isinstance(event, LiveWords):
                         self._call(event.call_sid).hear(event)
-            if self.is_closed:
-                return
+                    elif isinstance(event, FeedEnded) and event.why == "stopped":
+                        return
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:

@@ -166,6 +166,8 @@ class CallView:
     values: str
     analysis: tuple[tuple[str, str], ...]
     """What a text model found, by name."""
+    has_waits: bool
+    """Something is known of how long the caller waited."""
     complaints: tuple[str, ...] = ()
 
     @property
@@ -198,6 +200,7 @@ def view_of(story: CallStory, complaints: Sequence[str] = ()) -> CallView:
         tuple((form, pretty(data)) for form, data in story.captured.items()),
         pretty(story.values),
         tuple(_analysis(story.analysis)) if story.analysis else (),
+        any(turn.latency is not None for turn in story.turns),
         tuple(complaints),
     )
 

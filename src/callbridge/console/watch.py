@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -24,6 +25,8 @@ from callbridge.console.sources import SourceError
 from callbridge.records.call_list import CallSummary
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
@@ -48,6 +51,8 @@ class Watch:
         sounds: what was recorded of them; nothing where none is.
         freezing: makes a test of a call; nothing where that cannot be.
         no_sound: why a call may have no sound, for who looks for it.
+        next_steps: what to do after a call, and how.
+        opens_live: whether the list leads to the next call by itself.
     """
 
     book: CallBook
@@ -55,6 +60,8 @@ class Watch:
     sounds: Sounds | None = None
     freezing: Freezing | None = None
     no_sound: str = "It was not recorded."
+    next_steps: Sequence[tuple[str, str]] = ()
+    opens_live: bool = False
     _live: dict[str, LiveCall] = field(default_factory=dict, init=False)
     _kept: KeptSounds = field(init=False)
 
@@ -70,6 +77,7 @@ class Watch:
             Route(f"{CALLS_PATH}/live", self.list_events),
             Route(one, self.call),
             Route(f"{one}/live", self.call_events),
+            Route(f"{one}/sound", self.sound_has_come),
             Route(f"{one}/audio.wav", self.audio),
             Route(f"{one}/call.json", self.json),
             Route(f"{one}/test", self.freeze, methods=["POST"]),
@@ -88,7 +96,9 @@ class Watch:
             trouble = str(error)
         live = await self.book.live()
         told = list_view(calls, live, query)
-        return page(request, "calls/list.html", told=told, query=query, trouble=trouble)
+        return page(
+            request, "calls/list.html", told=told, query=query, trouble=trouble, opens=self.opens_live
+        )
 
     async def _calls(self, wanted: Filter) -> list[CallSummary]:
         """The last ones. What has ended a moment ago may not be on record yet: the book has it."""
@@ -128,6 +138,8 @@ class Watch:
             log=log,
             no_sound=trouble or self.no_sound,
             may_freeze=self.freezing is not None,
+            next_steps=self.next_steps,
+            awaits_sound=sound is None and self.sounds is not None and _is_just_over(story),
         )
 
     async def call_events(self, request: Request) -> Response:
@@ -156,6 +168,13 @@ class Watch:
         if story is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such call on record.")
         return story
+
+    async def sound_has_come(self, request: Request) -> Response:
+        """Has a page loaded again that waits for the sound of its call."""
+        sound, _why = await self._kept.sound_or_why(await self._story(request.path_params["sid"]))
+        if sound is None:
+            return Response(status_code=HTTPStatus.NO_CONTENT)
+        return Response(headers={"HX-Refresh": "true"})
 
     async def audio(self, request: Request) -> Response:
         """Its sound as a WAV file: caller left, agent right, from the beginning of the call."""
@@ -188,6 +207,14 @@ class Watch:
         except SourceError as error:
             trouble = str(error)
         return HTMLResponse(part("calls/frozen.html", frozen=frozen, trouble=trouble))
+
+
+SOUND_COMES_S: Final = 120.0
+"""So long after a call its recording may still be on its way to where it is stored."""
+
+
+def _is_just_over(story: CallStory) -> bool:
+    return story.ended_at is not None and time.time() - story.ended_at < SOUND_COMES_S
 
 
 class _ListEvents:

@@ -12,11 +12,16 @@ function clocks() {
 }
 
 function keepDown() {
-  const box = document.getElementById("keep-down");
-  const transcript = document.getElementById("transcript");
-  if (box?.checked && transcript) transcript.scrollTop = transcript.scrollHeight;
-  const log = document.getElementById("log");
-  if (box?.checked && log) log.scrollTop = log.scrollHeight;
+  if (!document.getElementById("keep-down")?.checked) return;
+  for (const id of ["transcript", "log"]) {
+    const box = document.getElementById(id);
+    if (box) box.scrollTop = box.scrollHeight;
+  }
+}
+
+function openLive() {
+  const first = document.querySelector("[data-opens-live] #live a");
+  if (first) location.assign(first.href);
 }
 
 // --- A tab that nobody sees holds no connection: a browser has six for all of them. ---
@@ -172,6 +177,9 @@ function begin() {
 }
 
 setInterval(clocks, 1000);
-document.addEventListener("htmx:sseMessage", keepDown);
+document.addEventListener("htmx:sseMessage", () => {
+  keepDown();
+  openLive();
+});
 document.addEventListener("htmx:load", begin);
 begin();
