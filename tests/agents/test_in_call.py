@@ -315,11 +315,11 @@ async def test_a_tool_that_is_confirmed_runs_once_the_caller_was_asked(group: as
     pay = await confirming(group)
     for before in ((), (), (SPOKE,), (HEARD,), (KeysPressed("1", 1),)):
         refused = await pay(TEN, *before)
-        assert refused.outcome is ToolOutcome.REFUSED, before
+        assert refused.outcome is ToolOutcome.UNCONFIRMED, before
         assert "ask whether it is right" in refused.output
-    assert (await pay(TWELVE, HEARD, SPOKE)).outcome is ToolOutcome.REFUSED, "something else"
+    assert (await pay(TWELVE, HEARD, SPOKE)).outcome is ToolOutcome.UNCONFIRMED, "something else"
     assert (await pay(TEN_AGAIN, HEARD, SPOKE)).output == "paid 10 to Anna"
-    assert (await pay(TEN)).outcome is ToolOutcome.REFUSED, "again is another question"
+    assert (await pay(TEN)).outcome is ToolOutcome.UNCONFIRMED, "again is another question"
 
 
 async def test_a_caller_is_not_asked_about_what_cannot_be_done(group: asyncio.TaskGroup) -> None:
@@ -364,7 +364,7 @@ async def test_neither_a_cough_nor_words_before_the_call_make_a_confirmation(
     called = Remembered(ToolStarted(1, "call_1", "pay", TEN))
     cough, behind = CallerSpoke(1, 100, is_clear=False), ItemHeard("question", behind_tools=2)
     for before in ((called,), (HEARD, SPOKE, called), (behind, cough, called)):
-        assert (await pay(TEN, *before)).outcome is ToolOutcome.REFUSED, before
+        assert (await pay(TEN, *before)).outcome is ToolOutcome.UNCONFIRMED, before
     asked = ItemHeard("question", behind_tools=3)
     assert (await pay(TEN, asked, cough, CallerSpoke(1, 100), called)).output == "paid 10 to Anna"
 

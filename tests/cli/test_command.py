@@ -21,6 +21,7 @@ COMMANDS = [
     ["demo"],
     ["simulate"],
     ["simulate", "call"],
+    ["simulate", "calls"],
     ["simulate", "model"],
     ["agent"],
     ["agent", "show"],

@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from callbridge.cli import app
-from callbridge.cli.simulate_call import found_settings
+from callbridge.cli.call_options import found_settings
 from callbridge.server.config.settings import find_variables
 from desks import NEEDED
 from ports import free_port

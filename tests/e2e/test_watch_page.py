@@ -107,7 +107,7 @@ async def watched_stack(folder: Path, script: Script) -> AsyncIterator[tuple[Sta
     }
     async with (
         stack(script, agent=agent(), environment=environment) as running,
-        watched_service(running.desk, records_all=True) as watch,
+        watched_service(running.desk, is_public=False, is_own=lambda _sid: True) as watch,
     ):
         app = create_console([Section("Calls", CALLS_PATH, watch.router())], key=KEY)
         async with pages(app, running.settings) as address:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from operator import add
 
 import pytest
 
+from callbridge.simulators.audio import decode_mulaw
 from callbridge.simulators.sounds import SoundKind, at_level, attenuated, dbfs, make_sound, mixed
 from callbridge.simulators.voice_model import caller_speech
+from callbridge.wire.audio import encode
 
 SECOND = 8000
 
@@ -51,3 +54,6 @@ def test_softer_by_so_much_and_both_at_once() -> None:
     assert dbfs(mixed(noise, other)) == pytest.approx(-27, abs=1)
     assert dbfs(mixed(noise, b"")) == dbfs(noise)
     assert dbfs(mixed(b"\x00" * 80, b"\x00" * 80)) == dbfs(b"\x00" * 80), "clipped, not wrapped around"
+    every, rising = bytes(range(256)) * 256, bytes(code for code in range(256) for _ in range(256))
+    sums = map(add, decode_mulaw(every), decode_mulaw(rising))
+    assert mixed(every, rising) == encode(max(-32_768, min(32_767, one)) for one in sums)

@@ -11,7 +11,7 @@ import pytest
 
 from callbridge.records.story import Span
 from callbridge.simulators.phone import InterruptAt
-from callbridge.testing import ExpectationError, Expectations, PlayedCall
+from callbridge.testing import ExpectationError, Expectations, PlayedCall, ToolExpectation
 from callbridge.testing.call_data import Complaint
 from callbridge.testing.expecting.times import P95_COUNT_MIN
 from made_calls import GREETING, STORY, made_call, without_words
@@ -65,6 +65,8 @@ MET: list[Expected] = [
     lambda e: e.keys_sent(""),
     lambda e: e.text_sent("directions"),
     lambda e: e.no_complaints(),
+    lambda e: e.tool("opening_hours").ran().returned("8 to 14"),
+    lambda e: e.tool("book").ran(0),
 ]
 
 
@@ -74,13 +76,28 @@ def test_the_right_call_meets_it(number: int) -> None:
     right_call().expect.settle()
 
 
+QUIET: list[Expected] = [
+    lambda e: e.no_tools(),
+    lambda e: e.only_tools(),
+    lambda e: e.tools(),
+    lambda e: e.tool("book").never(),
+    lambda e: e.interruptions(0),
+]
+
+
+@pytest.mark.parametrize("number", range(len(QUIET)))
+def test_a_call_in_which_little_happens_meets_it(number: int) -> None:
+    QUIET[number](made_call(turns=STORY.turns[:1], interruptions=0).expect)
+
+
 UNMET: list[tuple[Expected, str]] = [
     (lambda e: e.tool("opening_hours", day="sunday").once(), 'day is "Sunday", expected "sunday"'),
     (lambda e: e.tool("opening_hours", week=2).once(), "week is not there"),
     (lambda e: e.tool("Opening_Hours").at_least(1), "the tool is called opening_hours"),
     (lambda e: e.tool("book").times(2), "twice; it was called once"),
+    (lambda e: e.tool("book").ran(), "expected book() to run once; it ran never"),
     (lambda e: e.tool("book").never(), 'book(day="Sunday", people=4) failed: full'),
-    (lambda e: e.tool("remember").once(), "it was called never"),
+    (lambda e: e.tool("remember").once(), "to be called once; it was not"),
     (lambda e: e.tool("book", people=True).once(), "people is 4, expected true"),
     (lambda e: e.tool("opening_hours").returned("closed"), "it returned something else"),
     (lambda e: e.tool("opening_hours").failed(), "it did not"),
@@ -199,6 +216,24 @@ def test_a_missing_measurement_is_never_good_enough(number: int) -> None:
     with pytest.raises(ExpectationError, match="was not measured") as raised:
         expected(call().expect)
     assert raised.value.unmet[0].is_missing
+
+
+def test_each_expectation_is_met_and_is_not() -> None:
+    """Whoever adds one adds a call that meets it, and one that does not."""
+    offered = {name for name in vars(Expectations) if not name.startswith("_")} - {"all", "settle", "judged"}
+    offered |= {name for name in vars(ToolExpectation) if not name.startswith("_")} - {"was_called"}
+    assert offered <= {name for expected in MET + QUIET for name in expected.__code__.co_names}
+    failing = [*(expected for expected, _ in UNMET), *(expected for _, expected, _ in WRONG)]
+    failing += [expected for _, expected in MISSING]
+    assert offered <= {name for expected in failing for name in expected.__code__.co_names}
+
+
+def test_what_comes_a_hundred_times_is_told_twenty_times() -> None:
+    (turn,) = (turn for turn in STORY.turns if turn.tools)
+    often = msgspec.structs.replace(turn, tools=(turn.tools[0],) * 100)
+    with pytest.raises(ExpectationError, match="… and 80 more") as raised:
+        made_call(turns=(often,)).expect.tool("opening_hours").once()
+    assert str(raised.value).count("opening_hours(day=") == 20
 
 
 def test_twenty_turns_have_a_95th_percentile() -> None:

@@ -321,7 +321,7 @@ class AgentInCall:
             if is_asked_first or tool.manner.awaits_answer:
                 await self._caller_is_clear()
             if is_asked_first and not self._confirmations.may_run(asked.name, asked.arguments):
-                return failure(ASK_FIRST, ToolOutcome.REFUSED)
+                return failure(ASK_FIRST, ToolOutcome.UNCONFIRMED)
             if tool.manner.is_later:
                 if tool.manner.is_irreversible and (why := why_not(asked, is_kept=is_kept)):
                     return failure(why, ToolOutcome.REFUSED)

@@ -19,6 +19,8 @@ class ToolOutcome(Enum):
     """It was stopped, by itself or with its call."""
     REFUSED = "refused"
     """It was not run: the call of it was wrong, or nobody is there any more."""
+    UNCONFIRMED = "unconfirmed"
+    """It was not run yet: the caller is to be asked first, and the model calls it again."""
     BUSY = "busy"
     """It was not run: too many others run."""
 
@@ -26,6 +28,11 @@ class ToolOutcome(Enum):
     def is_answer(self) -> bool:
         """Whether the model got what it had asked for."""
         return self in {ToolOutcome.ANSWERED, ToolOutcome.STORED}
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether something went wrong. That a caller is asked first is as it should be."""
+        return not self.is_answer and self is not ToolOutcome.UNCONFIRMED
 
 
 class TransferOutcome(Enum):

@@ -230,7 +230,7 @@ class ToolCalls:
         if ended is None:
             return None
         self.used += 1
-        self.failed += not event.outcome.is_answer
+        self.failed += event.outcome.is_fault
         if ended.is_begun:
             self._remember(ended, event)
         self._out.note(

@@ -17,12 +17,14 @@ from callbridge.cli.dev import DevCommand, dev
 from callbridge.cli.drain import drain
 from callbridge.cli.fallback import fallback
 from callbridge.cli.forget import forget
+from callbridge.cli.init import init
 from callbridge.cli.migrate import migrate
 from callbridge.cli.number import number
 from callbridge.cli.replay import replay
 from callbridge.cli.serve import serve
 from callbridge.cli.simulate_account import simulate_account
 from callbridge.cli.simulate_call import simulate_call
+from callbridge.cli.simulate_calls import simulate_calls
 from callbridge.cli.simulate_model import simulate_model
 from callbridge.cli.simulate_text import simulate_text
 
@@ -55,6 +57,7 @@ def callbridge(
 
 
 app.command()(demo)
+app.command()(init)
 app.command(cls=DevCommand)(dev)
 app.command()(serve)
 app.command()(check)
@@ -72,6 +75,7 @@ simulate = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 simulate.command("call")(simulate_call)
+simulate.command("calls")(simulate_calls)
 simulate.command("model")(simulate_model)
 simulate.command("account")(simulate_account)
 simulate.command("text")(simulate_text)

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from callbridge.cli.simulate_call import found_settings
+from callbridge.cli.call_options import found_settings
 from callbridge.simulators.phone import ACCOUNT_SID, AUTH_TOKEN
 from callbridge.testing.certifying import Target, TargetError
 from callbridge.testing.certifying import certify as certified

@@ -244,6 +244,8 @@ class Session:
         self._screen.what_runs(self._told, settings, prepared.roster.agents)
         step = how_to_call(settings.voice_url, prepared.roster.agents.values())
         pages = Pages(opened.enter_context(tcp_listener(LOOPBACK, wishes.page_port)), wishes.opens_browser)
+        if public is not None and public.number is not None:
+            pages.called = public.number.number.number
         serving = Run(prepared, settings, self._told, self._screen, pages, public, step)
         run(serving.serve(listeners))
         if serving.trouble is not None:

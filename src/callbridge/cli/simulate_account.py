@@ -15,8 +15,8 @@ from rich.markup import escape
 
 from callbridge.cli.account_report import request_report
 from callbridge.cli.around_call import ACCOUNT_PORT
+from callbridge.cli.call_options import found_settings
 from callbridge.cli.running_until_stopped import running_until_stopped
-from callbridge.cli.simulate_call import found_settings
 from callbridge.simulators.account import AccountSettings, Seen, SimulatedAccount, serve_account
 from callbridge.simulators.account.account_codes import meaning_of
 from callbridge.simulators.phone import Exchange

@@ -15,9 +15,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from callbridge.cli.call_options import found_settings
 from callbridge.cli.output_files import to_be_written
 from callbridge.cli.running_until_stopped import running_until_stopped
-from callbridge.cli.simulate_call import found_settings
 from callbridge.simulators.voice_model import (
     FAULT_SYNTAX,
     ConnectFault,

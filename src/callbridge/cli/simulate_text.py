@@ -14,8 +14,8 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
+from callbridge.cli.call_options import found_settings
 from callbridge.cli.running_until_stopped import running_until_stopped
-from callbridge.cli.simulate_call import found_settings
 from callbridge.simulators.text_model import ANY, Says, TextModel, serve_text_model
 
 TEXT_PORT: Final = 9020
@@ -49,13 +49,13 @@ def simulate_text(
     console = Console()
     key = found_settings().get("OPENAI_API_KEY") or KEY
     made = TextModel(frozenset(model or ("gpt-5-mini",)), key)
-    for schema, entries in ({} if answers is None else _entries(answers)).items():
+    for schema, entries in ({} if answers is None else entries_of(answers)).items():
         made.will_answer(schema, *map(Says, entries))
     with running_until_stopped(console, host, port):
         asyncio.run(_serve(console, made, host, port))
 
 
-def _entries(path: Path) -> dict[str, list[object]]:
+def entries_of(path: Path) -> dict[str, list[object]]:
     """The answers by the schema that they are for; those under `ANY` are for whatever is asked."""
     try:
         found = json.loads(path.read_text("utf-8"))

@@ -100,7 +100,7 @@ class CallLog:
         self, log: structlog.typing.FilteringBoundLogger, fact: facts.Remembered | facts.ToolUsed
     ) -> None:
         if isinstance(fact, facts.ToolUsed):
-            write = log.info if fact.outcome.is_answer else log.warning
+            write = log.warning if fact.outcome.is_fault else log.info
             write("tool_used", **_fields(fact) | {"outcome": fact.outcome.value})
         elif isinstance(fact.entry, ToolStarted):
             begun = fact.entry

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from callbridge.testing.persona.conversation import Conversation, load_conversation
     from callbridge.testing.persona.judge import Judge, Judgement, Quote, Verdict
     from callbridge.testing.persona.judging import judged, rejudged
-    from callbridge.testing.persona.opening import TextModelMissing
+    from callbridge.testing.persona.missing import TextModelMissing
     from callbridge.testing.persona.persona import Improvised, Limits, Persona
     from callbridge.testing.persona.text_models import TextModelFault
     from callbridge.testing.played import PlayedCall
@@ -112,7 +112,7 @@ _WHERE = {
     "persona.conversation": ("Conversation", "load_conversation"),
     "persona.judge": ("Judge", "Judgement", "Quote", "Verdict"),
     "persona.judging": ("judged", "rejudged"),
-    "persona.opening": ("TextModelMissing",),
+    "persona.missing": ("TextModelMissing",),
     "persona.persona": ("Improvised", "Limits", "Persona"),
     "persona.text_models": ("TextModelFault",),
     "played": ("PlayedCall",),

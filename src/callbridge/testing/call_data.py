@@ -7,7 +7,7 @@ of `played`, which stands above them all.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -104,6 +104,11 @@ class CallData:
     def __repr__(self) -> str:
         found = f"{self.phone.duration_ms} ms, {len(self.complaints)} complaints"
         return f"<{type(self).__name__} {self.phone.call_sid} {found}>"
+
+    @property
+    def values(self) -> Any:
+        """What the agent's code has put into `call.values`, as JSON has it: a dictionary."""
+        return msgspec.json.decode(self.story.values or "{}")
 
     @property
     def facts(self) -> tuple[Fact, ...]:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from callbridge.call.facts import ToolUsed
+from callbridge.call.outcomes import ToolOutcome
 from callbridge.simulators.truth import AudioChangedError, heard_call
 from callbridge.testing.call_data import Complaint
 
@@ -63,7 +64,7 @@ def _of_moves(call: CallData, prompter: MovesPrompter) -> Iterator[Complaint]:
 
 def _of_tools(call: CallData) -> Iterator[Complaint]:
     for fact in call.facts:
-        if isinstance(fact, ToolUsed) and fact.outcome.value in {"failed", "timeout"}:
+        if isinstance(fact, ToolUsed) and fact.outcome in {ToolOutcome.FAILED, ToolOutcome.TIMED_OUT}:
             yield Complaint(
                 "tool_failed", f"{fact.name}: {fact.outcome.value}", fact.at_ms + call.story_from_ms
             )

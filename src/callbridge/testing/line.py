@@ -136,10 +136,11 @@ class Line:
         **more: Any,
     ) -> tuple[Callable[[], Coroutine[Any, Any, PlayedCall]], bool]:
         speech = self._speech if speech is None else speech
+        has_real_sockets = self._real_sockets if real_sockets is None else real_sockets
         order = Order(
             caller=caller,
             model=model,
-            text_models=text_models_of(caller, model),
+            text_models=text_models_of(caller, model, is_live=has_real_sockets),
             answering=agent,
             audio_of=partial(caller_speech, how=speech),
             voice=agent_speaker(speech),
@@ -148,7 +149,6 @@ class Line:
             title=title or f"call {len(self.calls) + 1}",
             **more,
         )
-        has_real_sockets = self._real_sockets if real_sockets is None else real_sockets
         return partial(play, order, self._kept), not has_real_sockets
 
     def _done(self, call: PlayedCall) -> PlayedCall:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from callbridge.testing.persona.missing import TextModelMissing
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 OPTION: Final = "--callbridge-artefacts"
 SPEECH_OPTION: Final = "--callbridge-speech"
+REQUIRE_MODEL: Final = "--require-model"
 
 LINES: Final = pytest.StashKey[list["Line"]]()
 """Of a test: the lines on which it has played its calls."""
@@ -40,6 +43,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="synthetic",
         choices=("synthetic", "espeak-ng", "installed"),
         help="How words become speech: without words and the same everywhere (synthetic), or real ones.",
+    )
+    group.addoption(
+        REQUIRE_MODEL,
+        action="store_true",
+        help="Let a test fail that needs a text model and has none, in place of skipping it.",
     )
 
 
@@ -64,10 +72,16 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that failed tells its calls, and leaves them for whoever wants to listen."""
+    """A test that failed tells its calls, and leaves them for whoever wants to listen.
+
+    One that needs a text model and has none is skipped with the reason, unless one is required.
+    """
     report = yield
+    error = None if call.excinfo is None else call.excinfo.value
+    if error is not None and isinstance(error, TextModelMissing):
+        _without_model(item, report, str(error))
     calls = _calls_of(item)
     if report.failed and calls:
         folder = _folder_of(item)
@@ -78,6 +92,14 @@ def pytest_runtest_makereport(
 
 def _calls_of(item: pytest.Item) -> list[PlayedCall]:
     return [call for line in item.stash.get(LINES, []) for call in line.calls]
+
+
+def _without_model(item: pytest.Item, report: pytest.TestReport, why: str) -> None:
+    if item.config.getoption(REQUIRE_MODEL):
+        report.longrepr = f"{why} ({REQUIRE_MODEL})"
+    else:
+        path, line, _ = item.reportinfo()
+        report.outcome, report.longrepr = "skipped", (str(path), (line or 0) + 1, f"Skipped: {why}")
 
 
 def _told(call: PlayedCall, folder: Path) -> tuple[str, str]:

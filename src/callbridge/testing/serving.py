@@ -186,7 +186,8 @@ def _phone(
         voices.append(affected.voice(order.audio_of(text, file)))
         return voices[-1]
 
-    caller = who_calls(order.caller, order.text_models, words, audio_of, is_more_to_come)
+    is_live = not isinstance(asyncio.get_running_loop(), VirtualLoop)
+    caller = who_calls(order.caller, order.text_models, words, audio_of, is_more_to_come, is_live=is_live)
     line = CallSettings(
         account_sid=ACCOUNT_SID,
         auth_token=AUTH_TOKEN,

@@ -93,6 +93,7 @@ def test_a_conversation_is_judged_again_without_a_call(text_model: TextModel, tm
     assert stored.judgements[0].microdollars > 0
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("reactions", "why"),
     [

@@ -308,8 +308,8 @@ class FlowInCall:
         step, form = self._step, self._form
         if form is not None and tool in {one.name for one in form.tools}:
             told = _read(result.output)
-            return not result.outcome.is_answer or (isinstance(told, dict) and bool(told.get("invalid")))
-        return not result.outcome.is_answer and tool in {one.name for one in self._plan.tools(step)}
+            return result.outcome.is_fault or (isinstance(told, dict) and bool(told.get("invalid")))
+        return result.outcome.is_fault and tool in {one.name for one in self._plan.tools(step)}
 
     # --- The tools by which the model asks for a way ---
 

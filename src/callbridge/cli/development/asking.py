@@ -29,12 +29,19 @@ class Asking:
         public_url: PUBLIC_BASE_URL, for which requests are signed.
         port: where the service listens on this machine.
         auth_token: of the account.
+        transport: how it gets there; by default over a socket.
     """
 
-    def __init__(self, public_url: str, port: int, auth_token: str) -> None:
+    def __init__(
+        self,
+        public_url: str,
+        port: int,
+        auth_token: str,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self._public_url, self._auth_token = public_url, auth_token
         self._client = httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", timeout=TIMEOUT_S, trust_env=False, follow_redirects=False
+            base_url=f"http://127.0.0.1:{port}", timeout=TIMEOUT_S, trust_env=False, transport=transport
         )
 
     async def __aenter__(self) -> Self:

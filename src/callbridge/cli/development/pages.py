@@ -42,10 +42,12 @@ class Pages:
     Args:
         listener: where they are served.
         opens_browser: whether somebody may be shown them unasked.
+        called: the number that is called there.
     """
 
     listener: socket.socket
     opens_browser: bool = False
+    called: str = TO_NUMBER
     _key: str = field(default_factory=lambda: secrets.token_urlsafe(KEY_BYTES), init=False)
 
     @property
@@ -62,18 +64,19 @@ class Pages:
         notice: Callable[[], Notice | None] = lambda: None,
     ) -> AsyncIterator[None]:
         """Serves them for the length of the context. `notice`: what every page shows at the moment."""
-        async with (
-            Asking(settings.public_base_url, settings.port, settings.auth_tokens[0]) as asking,
-            watched(prepared.app.state.desk, records_all=not told.public_url) as watch,
-        ):
+        async with Asking(settings.public_base_url, settings.port, settings.auth_tokens[0]) as asking:
             talks = Talks(settings, prepared.app.state.media_door, asking)
-            sections = self._sections(prepared, told, settings, talks, watch)
-            app = create_console(sections, key=self._key, notice=notice)
-            async with talks.opened(), serving(pages_config(app, settings), self.listener):
-                try:
-                    yield
-                finally:
-                    watch.book.close()  # Streams that a browser reads would keep the pages from ending.
+            async with (
+                watched(prepared.app.state.desk, is_public=settings.is_public, is_own=talks.has) as watch,
+                talks.opened(),
+            ):
+                sections = self._sections(prepared, told, settings, talks, watch)
+                app = create_console(sections, key=self._key, notice=notice)
+                async with serving(pages_config(app, settings), self.listener):
+                    try:
+                        yield
+                    finally:
+                        watch.book.close()  # Streams that a browser reads would keep the pages from ending.
 
     def _sections(
         self, prepared: Prepared, told: Told, settings: Settings, talks: Talks, watch: Watch
@@ -87,8 +90,9 @@ class Pages:
                 "real" if told.has_account else "made up",
                 settings.voice_url,
                 FROM_NUMBER,
-                TO_NUMBER,
+                self.called,
                 talks.voice,
+                f"{CALLS_PATH}/SID",
             )
 
         return [

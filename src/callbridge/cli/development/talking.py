@@ -12,6 +12,7 @@ from callbridge.console.talk import MEDIA_PROTOCOL, Choose, Hear, NoSuchCallErro
 from callbridge.simulators.audio import ESPEAK, SpeechError, can_speak, speak
 from callbridge.simulators.phone.leg import new_sid
 from callbridge.simulators.phone.webhooks import Line
+from callbridge.simulators.wordless import CALLER_HZ, wordless
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -73,8 +74,8 @@ class Talks:
         return self._watched(call, await call.hang_up())
 
     async def speak(self, text: str) -> Spoken:
-        """What was typed, as speech."""
-        return Spoken(await self._voiced(text), self.voice)
+        """What was typed, as speech; as sounds of its length where nothing can speak words."""
+        return Spoken(await self._voiced(text) or wordless(text, CALLER_HZ), self.voice)
 
     @property
     def voice(self) -> str:
@@ -82,6 +83,10 @@ class Talks:
         return (
             f"{ESPEAK} speaks it for you." if can_speak() else f"Nothing here can speak it: install {ESPEAK}."
         )
+
+    def has(self, call_sid: str) -> bool:
+        """Whether it is a call from the page."""
+        return call_sid in self._calls
 
     async def carry(self, socket: BrowserSocket, token: str) -> bool:
         """The stream of a turn. Its token is good for this one socket."""

@@ -31,7 +31,7 @@ from callbridge.server.process.desk import key_on_record
 from callbridge.server.process.recording_links import store_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from callbridge.records.story import CallStory
     from callbridge.server.config.settings import Settings
@@ -40,26 +40,28 @@ if TYPE_CHECKING:
 
 _NOT_YET: Final = "It is not stored yet, or was not recorded: load the page again in a moment."
 _NOT_ASKED: Final = (
-    "With --phone only calls of agents with recording=Recording() are recorded: callers are asked first."
+    "Of calls by telephone only those of agents with recording=Recording() are recorded: callers are asked."
 )
 _BY_PHONE: Final = frozenset({EndReason.CALLER_HANGUP, EndReason.MEDIA_LOST})
 
 
 @contextlib.asynccontextmanager
-async def watched(desk: Desk, *, records_all: bool) -> AsyncIterator[Watch]:
+async def watched(desk: Desk, *, is_public: bool, is_own: Callable[[str], bool]) -> AsyncIterator[Watch]:
     """The pages of the calls of this service, kept up to date for the length of the context.
 
     Args:
         desk: of the service.
-        records_all: calls whose agent does not ask for it are recorded as well, where there is a place.
+        is_public: others may call.
+        is_own: whether a call, by its sid, is the developer's own; where nobody else can call, all are. These
+            are recorded though their agent does not ask for it.
     """
     may_be_shown = partial(shown, keeping=_keeping(desk.settings))
     book = CallBook(desk.feed.subscribe, desk.prices, may_be_shown)
     past = None if desk.records is None else RecordedCalls(desk.records.database)
     sounds = None if desk.recordings is None else StoredSounds(desk.settings)
-    no_sound = _NOT_YET if records_all else _NOT_ASKED
+    no_sound = _NOT_ASKED if is_public else _NOT_YET
     async with book.kept(), asyncio.TaskGroup() as tasks:
-        recorded = _Recorded(desk, records_all)
+        recorded = _Recorded(desk, is_own if is_public else lambda _call_sid: True)
         recording = tasks.create_task(recorded.record_forever(), name="recording all")
         with lines_told(book.log_line):
             try:
@@ -112,12 +114,12 @@ class _Recorded:
     """Records streams whose agent does not ask for it."""
 
     desk: Desk
-    is_wanted: bool
+    is_own: Callable[[str], bool]
     _recorders: dict[str, CallRecorder] = field(default_factory=dict)
 
     async def record_forever(self) -> None:
         """Until the service stops."""
-        if not self.is_wanted or self.desk.recordings is None:
+        if self.desk.recordings is None:
             return
         with self.desk.feed.subscribe(with_words=False) as events:
             async for event in events:
@@ -131,6 +133,8 @@ class _Recorded:
 
     def _begin(self, begun: StreamStarted) -> None:
         desk = self.desk
+        if not self.is_own(begun.call_sid):
+            return
         call = desk.live_calls.find(begun.call_sid)
         _, agent = desk.plans.roster.find(begun.agent)
         if desk.recordings is None or agent.recording is not None or not isinstance(call, Bridge):

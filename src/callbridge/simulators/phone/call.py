@@ -82,6 +82,7 @@ class SimulatedCall:
             to_number=self.settings.to_number,
             incoming=self.settings.incoming,
             shared_key=self.settings.shared_key,
+            stays_on_this_machine=self.settings.stays_on_this_machine,
         )
         self.leg = Leg(
             self.line,

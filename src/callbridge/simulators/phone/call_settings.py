@@ -94,5 +94,7 @@ class CallSettings:
     it for `<Dial>` only, so a bridge must be able to live with both."""
     exchange: Switching | None = None
     """Whom `<Dial>` rings. Without one, what becomes of it is scripted (`LineSettings.dial_outcome`)."""
+    stays_on_this_machine: bool = False
+    """Nothing is asked, and no socket opened, but on loopback: whatever the service's answers name."""
     save: Path | None = None
     """Where to put the stereo recording."""

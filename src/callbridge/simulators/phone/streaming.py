@@ -40,6 +40,9 @@ async def run_stream(leg: Leg, step: OpenStream, settings: CallSettings, caller:
 
 
 async def _drive(leg: Leg, stream: PhoneStream, step: OpenStream, settings: CallSettings) -> None:
+    if settings.stays_on_this_machine and not webhooks.is_on_this_machine(step.url):
+        stream.fail(31904, f"{step.url}: {webhooks.NOT_HERE}", now())
+        return
     await asyncio.sleep(settings.stream_delay_ms / 1000)
     opened = await open_socket(step.url, leg.web.auth_token, settings.misbehaviours)
     if isinstance(opened, Unreachable):

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import cache
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import httpx
 
@@ -53,6 +54,8 @@ class Line:
     """As Twilio calls it: `inbound`, `outbound-api` or `outbound-dial`."""
     parent_sid: str | None = None
     """CallSid of the call whose `<Dial>` made this one."""
+    stays_on_this_machine: bool = False
+    """Other addresses are not asked (11210)."""
 
 
 def first_parameters(line: Line) -> dict[str, str]:
@@ -144,6 +147,18 @@ def tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
+NOT_HERE = "not on this machine, which the calls were told not to leave"
+
+
+def is_on_this_machine(url: str) -> bool:
+    """Whether an address is on loopback: by its name alone, which nobody else resolves."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 class Webhooks:
     """Asks webhooks as Twilio does. An async context manager, because it holds connections."""
 
@@ -151,6 +166,7 @@ class Webhooks:
         self.auth_token = line.auth_token
         """What signs from now on: an account's token may change in the middle of a call."""
         self._shared_key = line.shared_key
+        self._stays_here = line.stays_on_this_machine
         self._misbehaviours = misbehaviours
         self._client = httpx.AsyncClient(
             # A proxy or certificate from the environment has no place between two local programs.
@@ -224,6 +240,8 @@ class Webhooks:
     async def _send_once(
         self, url: str, method: str, parameters: Mapping[str, str], token: str, manner: Manner
     ) -> WebAnswer | _Redirect:
+        if self._stays_here and not is_on_this_machine(url):
+            raise httpx.UnsupportedProtocol(NOT_HERE)
         request = self._request(url, method, parameters, token)
         self.sent.append(request)
         timeout = httpx.Timeout(manner.read_s, connect=manner.connect_s)

@@ -49,6 +49,15 @@ class ToolExpectation:
         """Not called."""
         self._asked(self._calls.counted(0, 0))
 
+    def ran(self, times: int = 1) -> Self:
+        """So many of these calls were run and answered; what follows is about those alone.
+
+        A tool that asks first (`confirm=True`) is called twice and runs once.
+        """
+        self._asked(self._calls.ran(times))
+        self._calls = self._calls.answered
+        return self
+
     def returned(self, result: Any) -> Self:
         """Each of these calls had this result: as text, or as the value that its JSON means."""
         return self._asked(self._calls.returned(result))
@@ -236,7 +245,10 @@ class Expectations:
         self._take(ear.interruptions(self._call, count))
 
     def interrupted_at(self, at_ms: int, tolerance_ms: int = 150) -> None:
-        """So much of an utterance had been heard when it was cut."""
+        """So much of an utterance had been heard when it was cut.
+
+        That is behind the caller's first sound by what detection takes: 100 ms at least.
+        """
         self._take(ear.interrupted_at(self._call, at_ms, tolerance_ms))
 
     def truncation(self, *, within_ms: int) -> None:

@@ -6,6 +6,7 @@ is no call of the model's.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -56,9 +57,25 @@ class ToolCalls:
         if least <= count and (most is None or count <= most):
             return None
         wanted = f"at least {_times(least)}" if most is None else _times(least)
-        line = f"expected {self.label} to be called {wanted}; it was called {_times(count)}"
+        was = f"it was called {_times(count)}" if count else "it was not"
+        line = f"expected {self.label} to be called {wanted}; {was}"
         if least == most == 0:
-            line = f"expected {self.label} never to be called; it was called {_times(count)}"
+            line = f"expected {self.label} never to be called; {was}"
+        return Unmet(line, tuple(_listed(self._all)), tuple(self._near()))
+
+    @property
+    def answered(self) -> ToolCalls:
+        """Those of them that were run and answered."""
+        answered = copy(self)
+        answered._matching = [use for use in self._matching if use.outcome in ANSWERED]
+        return answered
+
+    def ran(self, times: int) -> Unmet | None:
+        """So many of these calls were run and answered: not refused, asked about first, failed or left."""
+        count = len(self.answered._matching)
+        if count == times:
+            return None
+        line = f"expected {self.label} to run {_times(times)}; it ran {_times(count)}"
         return Unmet(line, tuple(_listed(self._all)), tuple(self._near()))
 
     def returned(self, result: Any) -> Unmet | None:

@@ -5,7 +5,7 @@ Here and in its neighbours nothing of a call is decided anew: they read what it 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 __tracebackhide__ = True
 """Who reads a failed test wants their own line, not ours."""
+
+
+LINES_MAX: Final = 20
+"""Of what was found: an agent that calls one tool a hundred times is understood by then."""
 
 
 class Unmet(msgspec.Struct, frozen=True):
@@ -64,4 +68,7 @@ def _indented(mark: str, text: str) -> str:
 
 
 def _listed(title: str, lines: Sequence[str]) -> list[str]:
-    return [f"  {title}:", *(f"    {line}" for line in lines)] if lines else []
+    shown = [f"    {line}" for line in lines[:LINES_MAX]]
+    if len(lines) > LINES_MAX:
+        shown.append(f"    … and {len(lines) - LINES_MAX} more")
+    return [f"  {title}:", *shown] if lines else []

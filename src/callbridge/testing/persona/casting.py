@@ -24,13 +24,21 @@ if TYPE_CHECKING:
 
 
 def text_models_of(
-    caller: Sequence[CallerStep] | Persona, model: Sequence[ModelMove] | Improvised
+    caller: Sequence[CallerStep] | Persona, model: Sequence[ModelMove] | Improvised, *, is_live: bool
 ) -> TextModels | None:
     """Those that a call needs; None for a call that needs none.
 
+    Args:
+        caller: who calls.
+        model: the moves of the voice model, or who makes them up.
+        is_live: time goes by while a text model thinks: over real sockets.
+
     Raises:
         TextModelMissing: it needs one, and there is none to be asked.
+        ValueError: an improvised voice model over real sockets.
     """
+    if is_live and isinstance(model, Improvised):
+        raise ValueError("Improvised() thinks while the clock stands still: play it without real_sockets")
     if not isinstance(caller, Persona) and not isinstance(model, Improvised):
         return None
     limits = caller.limits if isinstance(caller, Persona) else Limits()
@@ -56,6 +64,8 @@ def who_calls(
     words: CallerWords,
     audio_of: AudioOf,
     is_more_to_come: Callable[[], bool],
+    *,
+    is_live: bool,
 ) -> Caller:
     """Who calls."""
     if not isinstance(caller, Persona):
@@ -65,7 +75,14 @@ def who_calls(
     def spoken(text: str) -> bytes:
         return audio_of(text, "")
 
-    return PersonaCaller(caller, text_models, audio_of=spoken, words=words, is_more_to_come=is_more_to_come)
+    return PersonaCaller(
+        caller,
+        text_models,
+        audio_of=spoken,
+        words=words,
+        is_more_to_come=is_more_to_come,
+        is_live=is_live,
+    )
 
 
 def introduce(

@@ -5,11 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from callbridge.server.config.text_endpoint import NoTextModel, text_endpoint
+from callbridge.testing.persona.missing import TextModelMissing
 from callbridge.testing.persona.text_models import Purse, TextModels
-
-
-class TextModelMissing(Exception):  # noqa: N818  # As its words have it.
-    """There is no text model to be asked. A runner skips the test then, and says so."""
 
 
 def open_text_models(dollars: float, what_for: str) -> TextModels:

@@ -73,7 +73,7 @@ class Phone {
     if (!this.stream) return;
     const answer = await this.post("/talk/speech", { text });
     const audio = new Uint8Array(await answer.arrayBuffer());
-    if (!audio.length) return this.view.note("Nothing on this machine can speak: install espeak-ng.", "bad");
+    if (!audio.length) return this.view.note("Nothing in it can be spoken.", "bad");
     this.telephone.port.postMessage({ say: audio });
     this.view.note(`You type: ${text}`, "caller");
     this.tell({ event: "typed", bytes: audio.length });
