@@ -647,6 +647,10 @@ BROAD = {
         "callbridge.bridge.legs.callback_leg",
         "CallbackLeg.on_ws_frame",
     ): "so here, for one in one frame",
+    (
+        "callbridge.testing.scenarios.agents",
+        "_imported",
+    ): "an agent's file may raise anything as it is loaded",
     ("callbridge.testing.running", "run_beside"): "what was to end has ended, however it did",
     ("callbridge.testing.running", "_Beside._work"): "handed on to the test that waits",
     (
@@ -839,6 +843,9 @@ CALLED_BY_LIBRARIES = {
     "next_event": "uvicorn",
     "on_response_complete": "uvicorn",
     "parse_args": "typer",
+    "reportinfo": "pytest",
+    "repr_failure": "pytest",
+    "runtest": "pytest",
     "process_bind_param": "sqlalchemy",
     "pytest_addoption": "pytest",
     "process_redirect": "websockets",
@@ -898,6 +905,7 @@ def dead_names(modules: Iterable[Module]) -> list[str]:
         if public.path.split(".")[-2] not in offered
         and not used_in.get(public.name, set()) - {module.name}
         and public.name not in CALLED_BY_LIBRARIES
+        and not public.name.startswith("pytest_")
         and not is_within(public.path, READ_BY_ALEMBIC)
         and not is_within(public.path, CALLED_BY_ASYNCIO)
         and public.path not in STARTED_FROM_OUTSIDE

@@ -27,6 +27,7 @@ from callbridge.cli.simulate_call import simulate_call
 from callbridge.cli.simulate_calls import simulate_calls
 from callbridge.cli.simulate_model import simulate_model
 from callbridge.cli.simulate_text import simulate_text
+from callbridge.cli.test_command import run_tests
 
 app = typer.Typer(
     name="callbridge",
@@ -59,6 +60,7 @@ def callbridge(
 app.command()(demo)
 app.command()(init)
 app.command(cls=DevCommand)(dev)
+app.command("test")(run_tests)
 app.command()(serve)
 app.command()(check)
 app.command()(drain)

@@ -109,14 +109,14 @@ def _parts(step: CallerStep, audio_of: AudioOf) -> Sequence[tuple[phone.Step, st
     match step:
         case str():
             return _parts(written.Say(step), audio_of)
-        case written.Say(text, audio):
-            return [(phone.WaitForAgent(), ""), (phone.Say(audio_of(text, audio)), text)]
+        case written.Say(text, audio, quiet_ms):
+            return [*_waits(quiet_ms), (phone.Say(audio_of(text, audio)), text)]
         case written.Interrupt(after_ms, text, audio):
             return [(phone.Interrupt(after_ms, audio_of(text, audio)), text)]
         case written.Backchannel(after_ms, text, audio):
             return [(phone.Interrupt(after_ms, audio_of(text, audio), is_word=False), text)]
-        case written.Press(keys):
-            return [(phone.WaitForAgent(), ""), (phone.Press(keys, awaits_answer=True), "")]
+        case written.Press(keys, quiet_ms):
+            return [*_waits(quiet_ms), (phone.Press(keys, awaits_answer=True), "")]
         case written.Pause(ms):
             return [(phone.Pause(ms), "")]
         case written.WaitForAgent(quiet_ms):
@@ -127,3 +127,8 @@ def _parts(step: CallerStep, audio_of: AudioOf) -> Sequence[tuple[phone.Step, st
             return [(phone.Vanish(), "")]
         case _:
             assert_never(step)
+
+
+def _waits(quiet_ms: int) -> list[tuple[phone.Step, str]]:
+    """For the agent to finish, unless that does not matter."""
+    return [(phone.WaitForAgent(quiet_ms), "")] if quiet_ms else []

@@ -6,28 +6,22 @@ before a test asks for it.
 
 from __future__ import annotations
 
-import re
 import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from callbridge.testing.collecting.artefacts import LINES, OPTION, SPEECH_OPTION, folder_of
 from callbridge.testing.persona.missing import TextModelMissing
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from callbridge.testing.line import Line
     from callbridge.testing.played import PlayedCall
 
-OPTION: Final = "--callbridge-artefacts"
-SPEECH_OPTION: Final = "--callbridge-speech"
 REQUIRE_MODEL: Final = "--require-model"
-
-LINES: Final = pytest.StashKey[list["Line"]]()
-"""Of a test: the lines on which it has played its calls."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,6 +43,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Let a test fail that needs a text model and has none, in place of skipping it.",
     )
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """A `*.call.toml` is a file of tests."""
+    if not file_path.name.endswith(".call.toml"):
+        return None
+    from callbridge.testing.collecting.items import collected  # noqa: PLC0415 - most projects have none
+
+    return collected(file_path, parent)
 
 
 @pytest.fixture
@@ -84,7 +87,7 @@ def pytest_runtest_makereport(
         _without_model(item, report, str(error))
     calls = _calls_of(item)
     if report.failed and calls:
-        folder = _folder_of(item)
+        folder = folder_of(item)
         shutil.rmtree(folder, ignore_errors=True)
         report.sections += [_told(call, folder / str(number)) for number, call in enumerate(calls, 1)]
     return report
@@ -105,15 +108,3 @@ def _without_model(item: pytest.Item, report: pytest.TestReport, why: str) -> No
 def _told(call: PlayedCall, folder: Path) -> tuple[str, str]:
     """A section of a report: what it is called, and what it says."""
     return f"callbridge: {call.title}", f"{call.timeline()}\n\nListen: {call.save(folder) / 'call.wav'}"
-
-
-def _folder_of(item: pytest.Item) -> Path:
-    """Of its own for each test, the same in every run."""
-    name = re.sub(r"[^\w.=-]+", "-", item.nodeid).strip("-")
-    given = item.config.getoption(OPTION)
-    if given is not None:
-        return Path(given).absolute() / name
-    cache = getattr(item.config, "cache", None)
-    if cache is None:  # It can be switched off.
-        return Path(tempfile.gettempdir()) / "callbridge-calls" / name
-    return Path(cache.mkdir("callbridge-calls")) / name

@@ -27,6 +27,8 @@ class Say(Step, frozen=True, tag="say"):
     """The words. They reach the transcript as they stand here."""
     audio: str = ""
     """A `.wav` or `.ulaw` file in which they are spoken; made of the text when empty."""
+    quiet_ms: Milliseconds = QUIET_MS
+    """So long the agent has been quiet by then. 0: it is said at once, whatever the agent does."""
 
 
 class Interrupt(Step, frozen=True, tag="interrupt"):
@@ -64,6 +66,8 @@ class Press(Step, frozen=True, tag="press"):
     """
 
     keys: str
+    quiet_ms: Milliseconds = QUIET_MS
+    """As in `Say`."""
 
     def __post_init__(self) -> None:
         if not self.keys or self.keys.strip("0123456789*#"):

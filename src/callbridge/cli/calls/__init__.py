@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from callbridge.cli.calls.cost import cost
 from callbridge.cli.calls.exporting import export
 from callbridge.cli.calls.following import follow
+from callbridge.cli.calls.freezing import freeze
 from callbridge.cli.calls.listing import list_calls
 from callbridge.cli.calls.rebuild import rebuild
 from callbridge.cli.calls.showing import show
@@ -53,6 +54,7 @@ def about_calls() -> None:
 calls.command(FIRST)(list_calls)
 calls.command()(show)
 calls.command()(follow)
+calls.command()(freeze)
 calls.command()(export)
 calls.command()(cost)
 calls.command()(rebuild)

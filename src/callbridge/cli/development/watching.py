@@ -15,24 +15,24 @@ from typing import TYPE_CHECKING, Final
 from callbridge.bridge.bridge import Bridge
 from callbridge.call.facts import EndReason, StreamEnded, StreamStarted
 from callbridge.call.recording_facts import RecordingBegan
+from callbridge.cli.development.freezing import CallFreezing
 from callbridge.cli.development.past_calls import RecordedCalls
+from callbridge.cli.stored_sound import stored_sound
 from callbridge.console.call_book import CallBook
-from callbridge.console.lanes import Sound, one_sound
 from callbridge.console.sources import SourceError
 from callbridge.console.watch import Watch
 from callbridge.observe.feed import LiveFact
 from callbridge.observe.logs import lines_told
 from callbridge.observe.redaction import redaction
 from callbridge.records.keeping import Keeping
-from callbridge.records.recording.reading import stereo
 from callbridge.records.recording.stores import StoreAwayError
 from callbridge.server.http.following import shown
 from callbridge.server.process.desk import key_on_record
-from callbridge.server.process.recording_links import store_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from callbridge.console.lanes import Sound
     from callbridge.records.story import CallStory
     from callbridge.server.config.settings import Settings
     from callbridge.server.process.desk import Desk
@@ -59,13 +59,14 @@ async def watched(desk: Desk, *, is_public: bool, is_own: Callable[[str], bool])
     book = CallBook(desk.feed.subscribe, desk.prices, may_be_shown)
     past = None if desk.records is None else RecordedCalls(desk.records.database)
     sounds = None if desk.recordings is None else StoredSounds(desk.settings)
+    freezing = CallFreezing(None if desk.records is None else desk.records.database)
     no_sound = _NOT_ASKED if is_public else _NOT_YET
     async with book.kept(), asyncio.TaskGroup() as tasks:
         recorded = _Recorded(desk, is_own if is_public else lambda _call_sid: True)
         recording = tasks.create_task(recorded.record_forever(), name="recording all")
         with lines_told(book.log_line):
             try:
-                yield Watch(book=book, past=past, sounds=sounds, no_sound=no_sound)
+                yield Watch(book=book, past=past, sounds=sounds, freezing=freezing, no_sound=no_sound)
             finally:
                 recording.cancel()
 
@@ -89,24 +90,11 @@ class StoredSounds:
     async def sound(self, story: CallStory) -> Sound | None:
         """See `Sounds`."""
         try:
-            return await asyncio.to_thread(self._sound, story)
+            return await asyncio.to_thread(stored_sound, self.settings, story)
         except FileNotFoundError:
             return None
         except (StoreAwayError, ImportError, ValueError, OSError) as error:
             raise SourceError(f"{error}.") from error
-
-    def _sound(self, story: CallStory) -> Sound | None:
-        began_ms = {
-            str(happening.detail.get("name")): happening.at_ms
-            for happening in story.happenings
-            if happening.kind == "recording_began"
-        }
-        store = store_of(self.settings)
-        parts = [
-            Sound.of_stereo(stereo(name, store.get(name)), began_ms.get(name.rpartition(".")[0], 0))
-            for name in story.recordings
-        ]
-        return one_sound(parts)
 
 
 @dataclass(slots=True)

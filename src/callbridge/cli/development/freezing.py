@@ -1,0 +1,55 @@
+"""The button that makes a test of a call: it goes into `tests/` of the project."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from callbridge.console.sources import Frozen, SourceError
+from callbridge.records.errors import RecordsError
+
+if TYPE_CHECKING:
+    from callbridge.console.lanes import Sound
+    from callbridge.records.database import Database
+    from callbridge.records.story import CallStory
+
+INTO: Final = Path("tests")
+
+
+@dataclass(frozen=True, slots=True)
+class CallFreezing:
+    """Writes tests (`console.sources.Freezing`).
+
+    Args:
+        database: where tapes are; nothing where no records are kept.
+    """
+
+    database: Database | None
+
+    async def freeze(self, story: CallStory, sound: Sound | None) -> Frozen:
+        """See `Freezing`."""
+        return await asyncio.to_thread(self._freeze, story, sound)
+
+    def _freeze(self, story: CallStory, sound: Sound | None) -> Frozen:
+        from callbridge.testing.freezing import NotFrozenError, frozen, write  # noqa: PLC0415 - of few calls
+
+        try:
+            made = frozen(story, sound=sound, tape=self._tape(story))
+            path = write(made, INTO)
+        except NotFrozenError as error:
+            raise SourceError(str(error)) from error
+        except OSError as error:
+            raise SourceError(f"The test cannot be written: {error.strerror}.") from error
+        return Frozen(str(path), f"callbridge test {path}", " ".join(made.missing))
+
+    def _tape(self, story: CallStory) -> list[bytes]:
+        if self.database is None:
+            return []
+        from callbridge.records.tapes import TapeStore  # noqa: PLC0415 - SQLAlchemy is slow, and there by now
+
+        try:
+            return [*TapeStore(self.database).lines(story.call_sid)]
+        except RecordsError as error:
+            raise SourceError(str(error)) from error

@@ -1,0 +1,5 @@
+"""A call that was had becomes a scenario: what its caller, its model and its tools did."""
+
+from callbridge.testing.freezing.freeze import Frozen, NotFrozenError, frozen, write
+
+__all__ = ["Frozen", "NotFrozenError", "frozen", "write"]

@@ -1,0 +1,115 @@
+"""Plays a scenario once: the agent is had, the line is made, and what is expected is looked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+
+from callbridge.testing.expecting.expectations import Expectations
+from callbridge.testing.expecting.unmet import ExpectationError
+from callbridge.testing.line import Line
+from callbridge.testing.persona.persona import Persona
+from callbridge.testing.persona.text_models import TextModelFault
+from callbridge.testing.scenarios.agents import agent_of
+from callbridge.testing.scenarios.expect import ask
+from callbridge.testing.scenarios.running import Judged
+from callbridge.testing.speech import Speech
+from callbridge.testing.steps import Backchannel, Interrupt, Say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from callbridge.agents.choosing.choice import Roster
+    from callbridge.testing.call_data import CallData
+    from callbridge.testing.scenarios.file_model import Scenario, Setting
+    from callbridge.testing.scenarios.reading import Found
+    from callbridge.testing.speech import Speech
+from callbridge.testing.steps import CallerStep
+
+
+class ScenarioPlayer:
+    """Plays scenarios with one agent.
+
+    Args:
+        roster: who answers.
+        agent: the name under which they were loaded.
+        speech: how texts become speech.
+    """
+
+    def __init__(self, roster: Roster, agent: str, speech: Speech = Speech.SYNTHETIC) -> None:
+        self._roster, self.agent, self.speech = roster, agent, speech
+
+    @classmethod
+    def of(cls, found: Found, speech: Speech = Speech.SYNTHETIC) -> Self:
+        """With the agent that the scenario names, and its speech, if it says how.
+
+        Raises:
+            AgentError: it cannot be had.
+        """
+        return cls(*agent_of(found.scenario.agent, found.path), found.scenario.speech or speech)
+
+    def play(self, found: Found, seed: int) -> Judged:
+        """See `Player`.
+
+        Raises:
+            TextModelMissing: a text model is wanted, and there is none.
+        """
+        scenario = found.scenario
+        try:
+            call = Line().play(
+                self._roster,
+                caller=caller_of(found),
+                model=scenario.model,
+                effects=scenario.effects,
+                speech=self.speech,
+                seed=seed,
+                settings=settings_of(scenario),
+                title=scenario.name,
+                real_sockets=scenario.real_sockets,
+            )
+        except (AssertionError, ValueError, TextModelFault) as error:
+            return Judged(None, (str(error),))
+        return Judged(call, _unmet(scenario, call), _judgement(call))
+
+
+def _unmet(scenario: Scenario, call: CallData) -> tuple[str, ...]:
+    """What of `[expect]` is not so, and what the judge does not say yes to."""
+    try:
+        ask(scenario.expect, Expectations(call), scenario.judge)
+    except ExpectationError as error:
+        return tuple(one.text for one in error.unmet)
+    except TextModelFault as error:
+        return (f"the judge could not be asked: {error}",)
+    except ValueError as error:  # An outcome that there is not, say.
+        return (f"[expect]: {error}",)
+    return ()
+
+
+def _judgement(call: CallData) -> str:
+    """All that the judge has said."""
+    verdicts = call.judged[-1].judgements[-1].verdicts if call.judged else ()
+    return "\n".join(
+        f"{one.criterion}: {one.answer} ({one.confidence:.2f}): {one.reason}" for one in verdicts
+    )
+
+
+def caller_of(found: Found) -> Sequence[CallerStep] | Persona:
+    """The caller; their audio files are looked for beside the scenario."""
+    if isinstance(found.scenario.caller, Persona):
+        return found.scenario.caller
+    return [
+        msgspec.structs.replace(step, audio=str(found.path.parent / step.audio))
+        if isinstance(step, Say | Interrupt | Backchannel) and step.audio
+        else step
+        for step in found.scenario.caller
+    ]
+
+
+def settings_of(scenario: Scenario) -> dict[str, str]:
+    """The settings as the environment would have them."""
+    return {name: _as_text(value) for name, value in scenario.settings.items()}
+
+
+def _as_text(value: Setting) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
