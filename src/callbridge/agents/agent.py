@@ -158,6 +158,8 @@ class Agent:
         """What it can do beside talking, each made anew for a call."""
         self.keys: dict[str, AnyTool] = {}
         """What single keys lead to."""
+        self.doubles: Mapping[str, Callable[[AnyTool], AnyTool]] = {}
+        """By the names of tools: what runs in their place, made of the tool itself. For tests."""
         self.forms: dict[str, Form[Any]] = {}
         """What it captures, by name."""
         if can_hang_up:

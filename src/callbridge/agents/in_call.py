@@ -357,7 +357,8 @@ class AgentInCall:
         tools = self._tools_now()
         if asked.is_ours and not self._is_later(asked):
             return next((work for one in self._abilities if (work := one.works.get(asked.name))), None)
-        return tools.get(asked.name)
+        tool, double = tools.get(asked.name), self._agent.doubles.get(asked.name)
+        return tool if tool is None or double is None else double(tool)
 
     def _is_later(self, asked: RunTool) -> bool:
         return asked.is_ours and asked.call_id in self._later

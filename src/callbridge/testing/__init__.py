@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from callbridge.testing.call_data import Complaint
+    from callbridge.testing.call_data import Complaint, ToolNotOfferedError
+    from callbridge.testing.doubles import Hangs, Raises, Refuses, Returns
     from callbridge.testing.effects import (
         Babble,
         Backchannels,
@@ -64,6 +65,7 @@ __all__ = [
     "Fails",
     "FastSpeech",
     "HangUp",
+    "Hangs",
     "Improvised",
     "Interrupt",
     "Jitter",
@@ -81,6 +83,9 @@ __all__ = [
     "PlayedCall",
     "Press",
     "Quote",
+    "Raises",
+    "Refuses",
+    "Returns",
     "Say",
     "Says",
     "Silent",
@@ -90,6 +95,7 @@ __all__ = [
     "TextModelFault",
     "TextModelMissing",
     "ToolExpectation",
+    "ToolNotOfferedError",
     "Vanish",
     "Verdict",
     "WaitForAgent",
@@ -99,7 +105,8 @@ __all__ = [
 ]
 
 _WHERE = {
-    "call_data": ("Complaint",),
+    "call_data": ("Complaint", "ToolNotOfferedError"),
+    "doubles": ("Hangs", "Raises", "Refuses", "Returns"),
     "effects": (
         *("Babble", "Backchannels", "Coughs", "Echo", "FastSpeech", "Jitter", "Loss", "Noise", "PhoneBand"),
         *("SlowSpeech", "SoftSpeech"),

@@ -41,6 +41,10 @@ ComplaintKind: TypeAlias = Literal[
 ]
 
 
+class ToolNotOfferedError(AssertionError):
+    """The model was to call a tool that the session did not offer: whatever follows proves nothing."""
+
+
 class Complaint(msgspec.Struct, frozen=True):
     """Something that would make a green test worthless, or that a caller or an operator would mind."""
 

@@ -49,6 +49,10 @@ class CallerWords:
         self._clock = clock
         self._said: deque[_Utterance] = deque()
 
+    def now(self) -> float:
+        """What time it is."""
+        return self._clock()
+
     def begun(self, words: str, length_ms: float) -> None:
         """The caller begins to say this now."""
         now = self._clock()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from callbridge.call.facts import ToolUsed
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.simulators.truth import AudioChangedError, heard_call
 from callbridge.testing.call_data import Complaint
@@ -14,79 +13,109 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from callbridge.testing.call_data import CallData
+    from callbridge.testing.logged import LogLine
     from callbridge.testing.prompting import MovesPrompter
 
 SILENCE_MS_MAX: Final = 4000
 """What the service promises: a caller who waits hears something before."""
 
 
-def complaints_of(call: CallData, prompter: MovesPrompter, clips: Sequence[bytes]) -> tuple[Complaint, ...]:
-    """All of them, in the order of their moments.
+def complaints_of(
+    call: CallData, prompter: MovesPrompter, clips: Sequence[bytes], placed_at: float, max_call_s: float
+) -> tuple[Complaint, ...]:
+    """All of them, in the order of their moments; those that have none come last.
 
     Args:
         call: what was played.
         prompter: of its model.
         clips: what the service plays of its own, whole.
+        placed_at: when it was dialled, by the clock of its loop.
+        max_call_s: when the caller was to hang up at the latest.
     """
     found = [
-        *_of_moves(call, prompter),
+        *_of_moves(prompter, placed_at),
+        *_of_the_end(call, max_call_s),
         *_of_tools(call),
         *_of_the_phone(call),
-        *_of_the_model(call),
+        *_of_the_model(call, placed_at),
         *_of_audio(call, clips),
         *_of_the_log(call),
     ]
     return tuple(sorted(found, key=lambda one: math.inf if one.at_ms is None else one.at_ms))
 
 
-def _of_moves(call: CallData, prompter: MovesPrompter) -> Iterator[Complaint]:
-    if not call.sessions:
-        yield Complaint(
-            "never_answered", "the service never reached the model: no agent was tested; see the log"
-        )
-    for tool, offered in prompter.not_offered:
-        names = ", ".join(offered) or "none"
+def _of_moves(prompter: MovesPrompter, placed_at: float) -> Iterator[Complaint]:
+    for not_offered in prompter.not_offered:
+        names = ", ".join(not_offered.offered) or "none"
         yield Complaint(
             "tool_not_offered",
-            f"the model was to call {tool}, which the session does not offer then; it offers: {names}",
+            f"the model was to call {not_offered.tool}; the session did not offer it then, but: {names}",
+            _ms(not_offered.at, placed_at),
         )
     if prompter.fault:
         yield Complaint("text_model", prompter.fault)
     if prompter.waiting:
         left = ", ".join(repr(move) for move in prompter.waiting)
         yield Complaint("moves_left", f"nobody came to {len(prompter.waiting)} of the model's moves: {left}")
-    if prompter.unscripted:
+    for at in prompter.unscripted:
         yield Complaint(
             "unscripted",
-            f"the model was asked for {prompter.unscripted} more than its moves: write one for each response",
+            "the model was asked for more than its moves; write one for each response",
+            _ms(at, placed_at),
         )
 
 
+def _of_the_end(call: CallData, max_call_s: float) -> Iterator[Complaint]:
+    if not call.sessions:
+        why = "the service never reached the model: no agent was tested; see the log"
+        yield Complaint("never_answered", why)
+    if call.phone.duration_ms >= max_call_s * 1000:
+        yield Complaint("not_ended", f"nobody had hung up after {max_call_s:g} s", round(max_call_s * 1000))
+
+
 def _of_tools(call: CallData) -> Iterator[Complaint]:
-    for fact in call.facts:
-        if isinstance(fact, ToolUsed) and fact.outcome in {ToolOutcome.FAILED, ToolOutcome.TIMED_OUT}:
-            yield Complaint(
-                "tool_failed", f"{fact.name}: {fact.outcome.value}", fact.at_ms + call.story_from_ms
-            )
+    raised = {line.fields["tool"]: line.fields["error"] for line in call.log if line.event == "tool_raised"}
+    for turn in call.story.turns:
+        for tool in turn.tools:
+            at_ms = tool.began_ms + (tool.duration_ms or 0) + call.story_from_ms
+            if tool.outcome == ToolOutcome.REFUSED.value and _INVALID in tool.result:
+                text = f"{tool.name} does not take {tool.arguments}: {tool.result}"
+                yield Complaint("arguments_refused", text, at_ms)
+            elif tool.outcome in _FAILED:
+                error = f" ({raised[tool.name]})" if tool.name in raised else ""
+                yield Complaint("tool_failed", f"{tool.name} {tool.outcome}{error}: {tool.result}", at_ms)
+
+
+_INVALID: Final = "invalid arguments: "
+"""How a tool begins to say that its schema does not allow them."""
+
+_FAILED: Final = frozenset(
+    outcome.value for outcome in (ToolOutcome.FAILED, ToolOutcome.TIMED_OUT, ToolOutcome.BUSY)
+)
+
+
+def _is_of_a_tool(line: LogLine) -> bool:
+    """What became of a tool is told of the tool itself, where it is a complaint at all."""
+    return line.event in {"tool_raised", "tool_used"}
 
 
 def _of_the_phone(call: CallData) -> Iterator[Complaint]:
     for warning in call.phone.warnings:
-        what = f"{warning.code} {warning.meaning}: {warning.detail}"
+        what = f"{warning.code} {warning.meaning}: {warning.detail} ({warning.remedy})"
         yield Complaint("carrier", what, warning.first_at_ms)
     for finding in call.phone.findings:
         yield Complaint("caller", finding)
     for silence in call.phone.dead_air(SILENCE_MS_MAX):
         length_s = (silence.to_ms - silence.from_ms) / 1000
-        yield Complaint(
-            "silence", f"nobody was heard for {length_s:.1f} s, after: {silence.after}", silence.from_ms
-        )
+        text = f"nobody was heard for {length_s:.1f} s, behind: {silence.after}"
+        yield Complaint("silence", text, silence.from_ms)
 
 
-def _of_the_model(call: CallData) -> Iterator[Complaint]:
+def _of_the_model(call: CallData, placed_at: float) -> Iterator[Complaint]:
     for journal in call.sessions:
         for refusal in journal.refusals:
-            yield Complaint("model_refusal", f"{refusal.event_type}: {refusal.code}: {refusal.message}")
+            what = f"{refusal.event_type or 'no event'}: {refusal.code}: {refusal.message}"
+            yield Complaint("model_refusal", what, _ms(refusal.at, placed_at))
 
 
 def _of_audio(call: CallData, clips: Sequence[bytes]) -> Iterator[Complaint]:
@@ -96,13 +125,28 @@ def _of_audio(call: CallData, clips: Sequence[bytes]) -> Iterator[Complaint]:
         heard_call(ended, items, clips)
     except AudioChangedError as error:
         yield Complaint("audio_changed", f"what the agent said was changed on its way to the phone: {error}")
-    if len(call.sessions) == 1 and len(call.streams) == 1:
-        said, got = call.streams[0].audio_sent, bytes(call.sessions[0].appended or b"")
-        if not got or said[: len(got)] != got:
-            yield Complaint("audio_lost", "what the caller said was lost or changed on its way to the model")
+    if not all(_is_whole(bytes(journal.appended or b""), call) for journal in call.sessions):
+        yield Complaint("audio_lost", "what the caller said was lost or changed on its way to the model")
+
+
+def _is_whole(got: bytes, call: CallData) -> bool:
+    """Whether this is a piece of what the caller said; of one session alone, its beginning."""
+    said = [stream.audio_sent for stream in call.streams]
+    if len(call.sessions) > 1 or len(said) > 1:
+        return any(got in one for one in said)
+    has_had_time = len(said[0]) >= _SOON_BYTES if said else False
+    return said[0].startswith(got) and (bool(got) or not has_had_time) if said else not got
+
+
+_SOON_BYTES: Final = 8000
+"""A caller who is gone within a second may be gone before there is a session."""
 
 
 def _of_the_log(call: CallData) -> Iterator[Complaint]:
     for line in call.log:
-        if line.is_trouble:
+        if line.is_trouble and not _is_of_a_tool(line):
             yield Complaint("log", f"{line.level}: {line.event} {line.fields or ''}".rstrip(), line.at_ms)
+
+
+def _ms(at: float, placed_at: float) -> int:
+    return round((at - placed_at) * 1000)

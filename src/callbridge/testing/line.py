@@ -6,6 +6,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
+from callbridge.testing.call_data import ToolNotOfferedError
 from callbridge.testing.keeping import Kept
 from callbridge.testing.persona.casting import text_models_of
 from callbridge.testing.running import run, run_beside
@@ -14,9 +15,11 @@ from callbridge.testing.speech import Speech, agent_speaker, caller_speech
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from pathlib import Path
     from typing import Any
 
     from callbridge.agents.choosing.gathering import Answering
+    from callbridge.testing.doubles import DoubleOf
     from callbridge.testing.effects import AnyEffect
     from callbridge.testing.moves import ModelMove
     from callbridge.testing.persona.persona import Improvised, Persona
@@ -33,6 +36,9 @@ class CallArguments(TypedDict, total=False):
     model: Sequence[ModelMove] | Improvised
     """What the model does, one move for each response that it is asked for. Or what it knows: then a text
     model plays it."""
+    tools: Mapping[str, DoubleOf]
+    """What runs in place of tools, by their names: `{"opening_hours": Returns("8 to 14", after_s=2)}`. What
+    the model is offered stays the agent's own."""
     effects: Sequence[AnyEffect]
     """What is not perfect about the caller and their line."""
     speech: Speech
@@ -95,25 +101,29 @@ class Line:
     def __repr__(self) -> str:
         return f"<Line {len(self.calls)} calls>"
 
-    async def call(self, agent: Answering, **what: Unpack[CallArguments]) -> PlayedCall:
+    async def call(self, agent: Answering | str | Path, **what: Unpack[CallArguments]) -> PlayedCall:
         """Plays one call, from the dialling until the service has written down its end.
 
         Args:
             agent: who answers: an agent, a roster, a mapping of called numbers to agents, or a function that
-                chooses one.
+                chooses one; or where they are, as `CALLBRIDGE_AGENT` names it: `module:name`, or a TOML file
+                or a folder of them.
             what: see `CallArguments`.
 
         Returns:
             The call. That it went wrong is for the test to say: `call.expect.no_complaints()`.
 
         Raises:
+            ToolNotOfferedError: the model was to call a tool that the session did not offer at that moment.
+            ValueError: one of `tools` is no tool of the agent.
+            AgentError: who answers cannot be loaded.
             SettingsError: the settings cannot be used; says all that is wrong with them.
             SpeechError: something cannot be spoken.
         """
         make, is_virtual = self._prepared(agent, **what)
         return self._done(await run_beside(make, is_virtual=is_virtual))
 
-    def play(self, agent: Answering, **what: Unpack[CallArguments]) -> PlayedCall:
+    def play(self, agent: Answering | str | Path, **what: Unpack[CallArguments]) -> PlayedCall:
         """The same for code without an event loop.
 
         Raises:
@@ -124,7 +134,7 @@ class Line:
 
     def _prepared(
         self,
-        agent: Answering,
+        agent: Answering | str | Path,
         *,
         caller: Sequence[CallerStep] | Persona = (),
         model: Sequence[ModelMove] | Improvised = (),
@@ -153,4 +163,9 @@ class Line:
 
     def _done(self, call: PlayedCall) -> PlayedCall:
         self.calls.append(call)
+        impossible = [one for one in call.complaints if one.kind == "tool_not_offered"]
+        if (
+            impossible and not call.exchanges
+        ):  # A text model may imagine a tool; that is for the test to judge.
+            raise ToolNotOfferedError(f"{impossible[0].text}\n\n{call.timeline()}")
         return call

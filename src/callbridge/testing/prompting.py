@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
 from callbridge.simulators import voice_model
@@ -34,6 +35,17 @@ _SENTENCES: Final = (
 """What it says where it is told in the service's words what to say, but not how: by what stands in them."""
 
 
+@dataclass(frozen=True, slots=True)
+class NotOffered:
+    """A tool that the model was to call and could not."""
+
+    at: float
+    """By the clock of the call's loop."""
+    tool: str
+    offered: tuple[str, ...]
+    """What there was instead."""
+
+
 class MovesPrompter(voice_model.Prompter):
     """Chooses the answers of all sessions of a call.
 
@@ -47,12 +59,14 @@ class MovesPrompter(voice_model.Prompter):
         super().__init__(voice_model.Script())
         self.waiting: deque[ModelMove] = deque(moves)
         """Moves that nobody has asked for yet."""
-        self.unscripted = 0
-        """How often there was none."""
-        self.not_offered: list[tuple[str, tuple[str, ...]]] = []
-        """Tools that it was to call, and that the session did not offer, each with those that it did."""
+        self.unscripted: list[float] = []
+        """When there was none, by the clock of the call's loop."""
+        self.not_offered: list[NotOffered] = []
+        """Tools that it was to call, and that the session did not offer."""
         self.fault = ""
         """Why it could not go on, where something else than moves makes its answers."""
+        self.on_fault: Callable[[], None] = lambda: None
+        """What ends the call: with a model that fails, or that does what none can, nothing is proved."""
         self._words = words
         self._voice = voice
 
@@ -85,7 +99,7 @@ class MovesPrompter(voice_model.Prompter):
         """
         del asked
         if not self.waiting:
-            self.unscripted += 1
+            self.unscripted.append(self._words.now())
             return self._saying(NOTHING_LEFT)
         return self._answer(self.waiting.popleft(), offered)
 
@@ -117,7 +131,8 @@ class MovesPrompter(voice_model.Prompter):
         made = []
         for call in calls:
             if call.tool not in offered:
-                self.not_offered.append((call.tool, tuple(sorted(offered))))
+                self.not_offered.append(NotOffered(self._words.now(), call.tool, tuple(sorted(offered))))
+                self.on_fault()
             made.append(voice_model.Call(name=call.tool, arguments=call.arguments, even_if_not_offered=True))
         return tuple(made)
 

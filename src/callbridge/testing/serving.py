@@ -6,8 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
+from callbridge.agents.choosing.gathering import roster_of
+from callbridge.agents.choosing.loading import load_roster
 from callbridge.agents.languages.texts import clip_of
 from callbridge.bridge.own_sounds import audio_of
 from callbridge.call.actions import OwnSound
@@ -16,7 +19,7 @@ from callbridge.observe.feed import LiveFact
 from callbridge.records.telling import StoredFact, tell
 from callbridge.server.config.clip import load_clip
 from callbridge.server.config.prices import read_prices
-from callbridge.server.config.settings import read_settings
+from callbridge.server.config.settings import find_variables, read_settings
 from callbridge.server.http.app import create_app, follow
 from callbridge.server.process.listening import tcp_listener, uvicorn_config
 from callbridge.server.process.serving import serving
@@ -25,6 +28,7 @@ from callbridge.simulators.phone.recording import tracks
 from callbridge.simulators.voice_model import Script, SessionSettings, serve_model
 from callbridge.testing.calling import CallerWords
 from callbridge.testing.complaints import complaints_of
+from callbridge.testing.doubles import Doubles
 from callbridge.testing.effects import Affected
 from callbridge.testing.listening import is_more_to_come_from
 from callbridge.testing.logged import line_of, logged
@@ -38,12 +42,14 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
+    from callbridge.agents.choosing.choice import Roster
     from callbridge.agents.choosing.gathering import Answering
     from callbridge.observe.feed import Subscription
     from callbridge.server.config.settings import Settings
     from callbridge.simulators.phone import Caller, CallReport
     from callbridge.simulators.voice_model.server import ModelServer
     from callbridge.testing.calling import AudioOf
+    from callbridge.testing.doubles import DoubleOf
     from callbridge.testing.effects import AnyEffect
     from callbridge.testing.keeping import Kept
     from callbridge.testing.logged import LogLine
@@ -61,7 +67,7 @@ AUTH_TOKEN: Final = "7" * 32
 class Order:
     """What is to be played."""
 
-    answering: Answering
+    answering: Answering | str | Path
     caller: Sequence[CallerStep] | Persona = ()
     model: Sequence[ModelMove] | Improvised = ()
     audio_of: AudioOf
@@ -70,6 +76,8 @@ class Order:
     """The same of the model's."""
     effects: Sequence[AnyEffect] = ()
     """What is not perfect about the caller and their line."""
+    tools: Mapping[str, DoubleOf] | None = None
+    """What runs in place of which tools."""
     seed: int = 0
     settings: Mapping[str, str] = field(default_factory=dict)
     """Of the service, by the names of their variables."""
@@ -152,20 +160,29 @@ async def _served(order: Order, kept: Kept) -> Finished:
         with contextlib.closing(_listener()) as listener:
             environment = variables(listener.getsockname()[1], model.url, order.settings)
             settings = read_settings(environment)
+            roster = roster_for(order.answering, order.settings)
             app = create_app(
-                settings,
-                order.answering,
-                state=kept.state(settings),
-                clock=loop.time,
-                wall_clock=wall_clock,
+                settings, roster, state=kept.state(settings), clock=loop.time, wall_clock=wall_clock
             )
-            with follow(app, with_words=False) as events:
+            doubles = Doubles(order.tools or {}, roster.agents.values())
+            with doubles.in_place(), follow(app, with_words=False) as events:
                 phone, caller = _phone(order, settings, words, is_more_to_come_from(model, loop.time))
                 introduce(caller, prompter, phone, model.sessions, loop.time)
                 async with serving(uvicorn_config(app, settings), listener):
                     report = await phone.run()
                 stored = await _stored(events, report.call_sid)
     return Finished(order, settings, phone, report, model, prompter, stored, goal_of(caller))
+
+
+def roster_for(answering: Answering | str | Path, settings: Mapping[str, str]) -> Roster:
+    """Who answers, of what a test may write for them.
+
+    Raises:
+        AgentError: it answers no call, or cannot be loaded.
+    """
+    if isinstance(answering, str | Path):
+        return load_roster(str(answering), {**find_variables().values, **settings})
+    return roster_of(answering)
 
 
 def _listener() -> socket.socket:
@@ -242,4 +259,6 @@ def _put_together(finished: Finished, placed_at: float) -> PlayedCall:
         goal=finished.goal,
         exchanges=tuple(finished.order.text_models.exchanges) if finished.order.text_models else (),
     )
-    return replace(call, complaints=complaints_of(call, finished.prompter, clips_of(finished.settings)))
+    clips, max_call_s = clips_of(finished.settings), finished.order.max_call_s
+    found = complaints_of(call, finished.prompter, clips, phone.placed_at, max_call_s)
+    return replace(call, complaints=found)

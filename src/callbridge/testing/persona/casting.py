@@ -98,7 +98,7 @@ def introduce(
         caller.heard = lambda: heard_words(phone.streams, sessions, clock(), clips)
     if isinstance(prompter, ImprovisedPrompter):
         prompter.sessions = sessions
-        prompter.on_fault = phone.hang_up
+    prompter.on_fault = phone.hang_up
 
 
 def goal_of(caller: Caller) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from callbridge.simulators.voice_model import Answer, Failure
 from callbridge.testing.persona.part import question_of
 from callbridge.testing.persona.text_models import TextModelFault
-from callbridge.testing.prompting import MovesPrompter
+from callbridge.testing.prompting import MovesPrompter, NotOffered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -37,8 +37,6 @@ class ImprovisedPrompter(MovesPrompter):
         super().__init__((), words, voice)
         self.sessions: Sequence[Journal] = ()
         """Of the model; the latest is the one that speaks."""
-        self.on_fault: Callable[[], None] = lambda: None
-        """What ends the call: an agent without a model is nothing to be tested."""
         self._part, self._models = part, models
 
     def made(self, offered: Collection[str], asked: str) -> Answer:
@@ -55,7 +53,7 @@ class ImprovisedPrompter(MovesPrompter):
             return _FAILED
         for call in answer.calls:
             if call.name not in offered:
-                self.not_offered.append((call.name, tuple(sorted(offered))))
+                self.not_offered.append(NotOffered(self._words.now(), call.name, tuple(sorted(offered))))
         return answer
 
 
