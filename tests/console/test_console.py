@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from starlette.testclient import TestClient
 
 from callbridge.console.app import Notice, Section, create_console
 from callbridge.console.pages import page
-from callbridge.console.vendored import LIST, VENDOR, vendored_files
+from callbridge.console.vendored import LIST, STATIC, VENDOR, vendored_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,3 +153,46 @@ def test_htmx_neither_evaluates_nor_writes_style_of_its_own() -> None:
     config = json.loads(text.partition("htmx-config\" content='")[2].partition("'")[0])
     assert config["allowEval"] is False
     assert config["includeIndicatorStyles"] is False
+
+
+TEXT_ON_GROUND = [
+    *(
+        (text, ground)
+        for text in ("ink", "quiet", "accent", "good", "warn", "bad")
+        for ground in ("surface", "ground")
+    ),
+    *((text, "surface") for text in ("caller", "agent", "cut")),
+    *(("ink", "raised"), ("quiet", "raised"), ("on-accent", "accent"), ("bad", "bad-ground")),
+]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_written_has_contrast(scheme: str) -> None:
+    """4.5 to 1, as WCAG 2.2 has it for text (AA); 3 to 1 for the edges of what can be used."""
+    colours = colours_of(scheme)
+    for text, ground in TEXT_ON_GROUND:
+        assert contrast(colours[text], colours[ground]) >= 4.5, (scheme, text, ground)
+    assert contrast(colours["edge"], colours["surface"]) >= 3
+
+
+def colours_of(scheme: str) -> dict[str, str]:
+    """The style's colours by name."""
+    style = (STATIC / "console.css").read_text(encoding="utf-8")
+    light, dark = re.findall(r":root \{(.*?)\}", style, re.DOTALL)[:2]
+    return {
+        name: value
+        for block in ([light] if scheme == "light" else [light, dark])
+        for name, value in re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", block)
+    }
+
+
+def contrast(one: str, other: str) -> float:
+    """As WCAG defines it, from relative luminance."""
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

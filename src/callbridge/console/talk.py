@@ -33,6 +33,7 @@ TOKEN_PROTOCOL: Final = "callbridge.token."  # noqa: S105  # What stands before 
 
 BODY_BYTES_MAX: Final = 4096
 TYPED_CHARACTERS_MAX: Final = 500
+KEYS_MAX: Final = 40
 
 BrowserSocket: TypeAlias = WebSocket
 
@@ -72,6 +73,16 @@ class Wait(Turn, frozen=True, kw_only=True, tag="wait"):
     seconds: float
 
 
+class Press(Turn, frozen=True, kw_only=True, tag="press"):
+    """The caller is asked for keys: `<Gather>`."""
+
+    seconds: float
+    """How long the first one, and each next one, is waited for."""
+    keys_max: int
+    finish_keys: str
+    """One of these ends it."""
+
+
 class Choose(Turn, frozen=True, kw_only=True, tag="choose"):
     """What a browser cannot do, such as to ring somebody: the developer says what comes of it."""
 
@@ -100,7 +111,8 @@ class NewCall(msgspec.Struct, frozen=True):
 class Done(msgspec.Struct, frozen=True):
     """A turn was done."""
 
-    chosen: Annotated[str, msgspec.Meta(max_length=40)] = ""
+    chosen: Annotated[str, msgspec.Meta(max_length=KEYS_MAX)] = ""
+    """One of the choices, or the keys that were pressed."""
 
 
 class Typed(msgspec.Struct, frozen=True):

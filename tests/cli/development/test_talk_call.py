@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from callbridge.cli.development.talk_call import TalkCall
-from callbridge.console.talk import Choose, Hear, OpenStream, Over, Wait
+from callbridge.console.talk import Choose, Hear, OpenStream, Over, Press, Wait
 from callbridge.simulators.phone.twiml import WebAnswer, WebFailure
 from callbridge.simulators.phone.webhooks import Line
 
@@ -115,6 +115,21 @@ async def test_whom_a_browser_cannot_ring_the_developer_answers_for() -> None:
         action = webhooks.asked[1][1]
         assert action["DialCallStatus"] == told
         assert action["DialBridged"] == str(told == "completed").lower()
+
+
+async def test_keys_are_asked_for_when_they_are_to_be_entered() -> None:
+    menu = "<Gather numDigits='2' timeout='3' action='/chosen'><Say>Press a key.</Say></Gather><Hangup/>"
+    for pressed, told in (("12", "12"), ("7", "7"), ("", None)):
+        ringing, webhooks = call(menu, "<Hangup/>")
+        said, asked = await ringing.begin(), await ringing.done("")
+        assert isinstance(said, Hear)
+        assert isinstance(asked, Press)
+        assert (asked.seconds, asked.keys_max, asked.finish_keys) == (3, 2, "#")
+        over = await ringing.done(pressed)
+        assert isinstance(over, Over)
+        assert f"<Gather> {pressed or 'nothing entered'}" in over.notes
+        digits = [told["Digits"] for url, told in webhooks.asked if url.endswith("/chosen")]
+        assert digits == ([] if told is None else [told])
 
 
 async def test_a_webhook_that_fails_is_told_by_twilios_code() -> None:

@@ -12,11 +12,11 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, assert_never
 
-from callbridge.console.talk import Choose, Hear, OpenStream, Over, Turn, Wait
+from callbridge.console.talk import KEYS_MAX, Choose, Hear, OpenStream, Over, Press, Turn, Wait
 from callbridge.simulators.phone import webhooks
 from callbridge.simulators.phone.leg import new_sid
 from callbridge.simulators.phone.program import Program
-from callbridge.simulators.phone.steps import Dialled, End, EnterRoom, Fetch, Ring, Spend, Talk
+from callbridge.simulators.phone.steps import Dialled, End, Enter, EnterRoom, Fetch, Ring, Spend, Talk
 from callbridge.simulators.phone.steps import OpenStream as StreamStep
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class TalkCall:
 
     def __post_init__(self) -> None:
         numbers = self.line.from_number, self.line.to_number
-        self._program = Program(self.voice_url, "POST", numbers, rings=True)
+        self._program = Program(self.voice_url, "POST", numbers, rings=True, asks_keys=True)
 
     async def begin(self) -> Turn:
         """The number is dialled."""
@@ -110,6 +110,8 @@ class TalkCall:
                 return End(COMPLETED)
             case Spend():
                 return program.spent()
+            case Enter(verb):
+                return program.entered(verb, chosen)
             case StreamStep():
                 self.token = ""
                 return program.stream_ended(step.noun)
@@ -178,6 +180,14 @@ class TalkCall:
                 return Hear(call_sid=sid, notes=self._notes(), text=text, seconds=min(seconds, 5.0))
             case Spend(seconds=seconds):
                 return Wait(call_sid=sid, notes=self._notes(), seconds=seconds)
+            case Enter(verb):
+                return Press(
+                    call_sid=sid,
+                    notes=self._notes(),
+                    seconds=float(verb.timeout_s),
+                    keys_max=verb.digits_max or KEYS_MAX,
+                    finish_keys=verb.finish_keys,
+                )
             case Ring(nouns=nouns):
                 who = ", ".join(noun.address for noun in nouns)
                 text = f"Twilio would ring {who} now. What comes of it?"

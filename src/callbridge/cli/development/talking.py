@@ -8,7 +8,7 @@ import hmac
 from typing import TYPE_CHECKING, Final
 
 from callbridge.cli.development.talk_call import TalkCall
-from callbridge.console.talk import MEDIA_PROTOCOL, Choose, Hear, NoSuchCallError, Over, Spoken, Wait
+from callbridge.console.talk import MEDIA_PROTOCOL, Choose, Hear, NoSuchCallError, Over, Press, Spoken, Wait
 from callbridge.simulators.audio import ESPEAK, SpeechError, can_speak, speak
 from callbridge.simulators.phone.leg import new_sid
 from callbridge.simulators.phone.webhooks import Line
@@ -130,7 +130,7 @@ class Talks:
             self._forget(call)
         else:
             takes_s = turn.seconds if isinstance(turn, Hear | Wait) else 0.0
-            self._watch(call, CHOICE_S if isinstance(turn, Choose) else GONE_S + takes_s)
+            self._watch(call, CHOICE_S if isinstance(turn, Choose | Press) else GONE_S + takes_s)
         return turn
 
     def _watch(self, call: TalkCall, seconds: float = GONE_S) -> None:

@@ -16,7 +16,7 @@ from callbridge.simulators.phone.leg import HungUp, Redirected, RedirectedTo
 from callbridge.simulators.phone.leg_record import Recording, now
 from callbridge.simulators.phone.people import Moment
 from callbridge.simulators.phone.silence import CALLER, Sound
-from callbridge.simulators.phone.steps import End, EnterRoom, Fetch, OpenStream, Ring, Spend, Talk
+from callbridge.simulators.phone.steps import End, Enter, EnterRoom, Fetch, OpenStream, Ring, Spend, Talk
 from callbridge.simulators.phone.streaming import run_stream
 from callbridge.simulators.phone.twiml import WebAnswer, WebFailure
 
@@ -91,6 +91,8 @@ class Execution:
                 return await self._fetch(step)
             case Spend():
                 return await self._spend(step)
+            case Enter(verb):
+                return self.program.entered(verb, "")
             case OpenStream():
                 return await self._stream(step)
             case Ring():

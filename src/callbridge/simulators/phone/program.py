@@ -23,6 +23,7 @@ from callbridge.simulators.phone.line_settings import (
 from callbridge.simulators.phone.steps import (
     Callback,
     End,
+    Enter,
     EnterRoom,
     ExecutedVerb,
     Fetch,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Callback",
     "End",
+    "Enter",
     "EnterRoom",
     "ExecutedVerb",
     "Fetch",
@@ -111,6 +113,8 @@ class Program:
     """The caller has hung up."""
     rings: bool = False
     """`<Dial>` rings somebody (`Ring`, `EnterRoom`); otherwise its outcome is the line's."""
+    asks_keys: bool = False
+    """What is entered at a `<Gather>` is asked when it is entered (`Enter`); otherwise the line says it."""
     role: Role = Role.CALL
     _verbs: deque[twiml.Verb] = field(default_factory=deque)
     _after: deque[Step] = field(default_factory=deque)
@@ -350,6 +354,9 @@ class Program:
         for prompt in verb.prompts:
             assert isinstance(prompt, twiml.Say | twiml.Play | twiml.Pause), "the parser saw to it"
             self._after.append(self._perform(prompt))
+        if self.asks_keys:
+            self._after.append(Enter(verb))
+            return self._after.popleft()
         entered = self._inputs.popleft() if self._inputs else ""
         result, waits_s = gathered(verb, entered)
         self._note("Gather", entered or "nothing entered")
@@ -358,6 +365,14 @@ class Program:
         if result or verb.acts_on_nothing:
             self._after.append(self._act(verb.action or self.url, verb.method, result or NOTHING_ENTERED))
         return self._after.popleft()
+
+    def entered(self, verb: twiml.Gather, entered: str) -> Step:
+        """The caller was waited for, and has entered this, or nothing."""
+        result, _ = gathered(verb, entered)
+        self._note("Gather", entered or "nothing entered")
+        if result or verb.acts_on_nothing:
+            return self._act(verb.action or self.url, verb.method, result or NOTHING_ENTERED)
+        return self._next()
 
     def _record(self, verb: twiml.Record) -> Step:
         line = self.line

@@ -101,11 +101,18 @@ class EnterRoom:
 
 
 @dataclass(frozen=True, slots=True)
+class Enter:
+    """The caller is asked to enter something, and somebody can say what; `Program.entered` is told."""
+
+    verb: twiml.Gather
+
+
+@dataclass(frozen=True, slots=True)
 class Talk:
     """The whisper is over, and nobody has hung up in it: the two are connected."""
 
 
-Step: TypeAlias = Fetch | Spend | OpenStream | Ring | EnterRoom | Talk | End
+Step: TypeAlias = Fetch | Spend | Enter | OpenStream | Ring | EnterRoom | Talk | End
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ class Phone {
     this.socket = null;
     this.isLeaving = false;
     this.waiting = null; // The timer of a turn.
+    this.keys = ""; // Pressed while there is no stream: for a <Gather>.
+    this.asked = null; // The turn of one.
   }
 
   // --- The caller ---
@@ -59,10 +61,12 @@ class Phone {
   }
 
   press(digit) {
-    if (!this.stream || !KEYS.includes(digit)) return;
-    this.stream.press(digit);
+    if (this.callSid === null || !digit || !KEYS.includes(digit)) return;
     this.view.pressed(digit);
     this.tell({ event: "key", digit });
+    if (this.stream) return this.stream.press(digit);
+    this.keys += digit;
+    if (this.asked) this.gather(this.asked);
   }
 
   mute(isMuted) {
@@ -151,8 +155,11 @@ class Phone {
       case "wait":
         this.view.state("Nothing is to be heard");
         return this.after(turn.seconds);
+      case "press":
+        this.view.state("Press keys");
+        return this.gather(turn);
       case "choose":
-        this.view.choose(turn.text, turn.choices, (chosen) => this.next(chosen));
+        return this.view.choose(turn.text, turn.choices, (chosen) => this.next(chosen));
     }
   }
 
@@ -162,6 +169,21 @@ class Phone {
     const audio = turn.audio ? fromBase64(turn.audio) : new Uint8Array(0);
     this.telephone.port.postMessage({ audio });
     return this.after(audio.length ? audio.length / 8000 : turn.seconds);
+  }
+
+  /** Keys, until there are enough of them, one that ends it, or none for a while. */
+  gather(turn) {
+    this.asked = turn;
+    clearTimeout(this.waiting);
+    const enter = () => {
+      const keys = this.keys;
+      this.keys = "";
+      this.asked = null;
+      this.next(keys);
+    };
+    const isDone = this.keys.length >= turn.keys_max || turn.finish_keys.includes(this.keys.at(-1) ?? " ");
+    if (isDone) enter();
+    else this.waiting = setTimeout(enter, turn.seconds * 1000);
   }
 
   after(seconds) {
@@ -218,9 +240,11 @@ class Phone {
     this.telephone?.port.postMessage({ reset: true });
     this.stream = null;
     this.socket = null;
+    this.keys = "";
   }
 
   over(status) {
+    this.asked = null;
     this.closeStream();
     this.microphone?.close();
     this.microphone = null;
@@ -287,6 +311,7 @@ root.addEventListener("keydown", (event) => {
   phone.press(event.key);
 });
 addEventListener("pagehide", () => phone.leave());
+addEventListener("beforeunload", (event) => phone.callSid !== null && event.preventDefault());
 navigator.mediaDevices?.addEventListener("devicechange", async () => {
   phone.view.devices(await Microphone.list());
 });

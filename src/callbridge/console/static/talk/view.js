@@ -51,7 +51,8 @@ export class View {
   switch({ isLive, hasStream }) {
     this.part("call").hidden = isLive;
     this.part("hang-up").hidden = !isLive;
-    for (const name of ["keypad", "say", "sentence"]) this.part(name).disabled = !hasStream;
+    this.part("keypad").disabled = !isLive;
+    for (const name of ["say", "sentence"]) this.part(name).disabled = !hasStream;
   }
 
   begin() {
