@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from callbridge.testing.expecting.expectations import Expectations, ToolExpectation
     from callbridge.testing.expecting.unmet import ExpectationError
-    from callbridge.testing.line import Line
+    from callbridge.testing.line import CallArguments, Line
     from callbridge.testing.logged import LogLine
     from callbridge.testing.moves import Calls, Drops, Fails, ModelMove, Says, Silent
     from callbridge.testing.persona.conversation import Conversation, load_conversation
@@ -53,6 +53,7 @@ __all__ = [
     "Babble",
     "Backchannel",
     "Backchannels",
+    "CallArguments",
     "CallerStep",
     "Calls",
     "Complaint",
@@ -113,7 +114,7 @@ _WHERE = {
     ),
     "expecting.expectations": ("Expectations", "ToolExpectation"),
     "expecting.unmet": ("ExpectationError",),
-    "line": ("Line",),
+    "line": ("CallArguments", "Line"),
     "logged": ("LogLine",),
     "moves": ("Calls", "Drops", "Fails", "ModelMove", "Says", "Silent"),
     "persona.conversation": ("Conversation", "load_conversation"),
