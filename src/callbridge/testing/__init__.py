@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from callbridge.testing.persona.judge import Judge, Judgement, Quote, Verdict
     from callbridge.testing.persona.judging import judged, rejudged
     from callbridge.testing.persona.missing import TextModelMissing
-    from callbridge.testing.persona.persona import Improvised, Limits, Persona
+    from callbridge.testing.persona.persona import Improvised, Limits, Persona, RealModel
     from callbridge.testing.persona.text_models import TextModelFault
     from callbridge.testing.played import PlayedCall
     from callbridge.testing.speech import Speech
@@ -85,6 +85,7 @@ __all__ = [
     "Press",
     "Quote",
     "Raises",
+    "RealModel",
     "Refuses",
     "Returns",
     "Say",
@@ -121,7 +122,7 @@ _WHERE = {
     "persona.judge": ("Judge", "Judgement", "Quote", "Verdict"),
     "persona.judging": ("judged", "rejudged"),
     "persona.missing": ("TextModelMissing",),
-    "persona.persona": ("Improvised", "Limits", "Persona"),
+    "persona.persona": ("Improvised", "Limits", "Persona", "RealModel"),
     "persona.text_models": ("TextModelFault",),
     "played": ("PlayedCall",),
     "speech": ("Speech",),

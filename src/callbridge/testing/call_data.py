@@ -96,6 +96,8 @@ class CallData:
     seed: int = 0
     title: str = field(default="call", kw_only=True)
     """What it is called in reports and files."""
+    has_real_model: bool = field(default=False, kw_only=True)
+    """The real voice model answered: it has left no `sessions`, and nobody can say what it was to say."""
     persona: Persona | None = field(default=None, kw_only=True)
     """Who called, where a text model played the caller."""
     goal: str = field(default="", kw_only=True)

@@ -66,7 +66,7 @@ def _of_moves(prompter: MovesPrompter, placed_at: float) -> Iterator[Complaint]:
 
 
 def _of_the_end(call: CallData, max_call_s: float) -> Iterator[Complaint]:
-    if not call.sessions:
+    if not call.sessions and not (call.has_real_model and call.story.turns):
         why = "the service never reached the model: no agent was tested; see the log"
         yield Complaint("never_answered", why)
     if call.phone.duration_ms >= max_call_s * 1000:
@@ -119,6 +119,8 @@ def _of_the_model(call: CallData, placed_at: float) -> Iterator[Complaint]:
 
 
 def _of_audio(call: CallData, clips: Sequence[bytes]) -> Iterator[Complaint]:
+    if call.has_real_model:
+        return
     ended = [(stream.playback, stream.end.at) for stream in call.streams if stream.end is not None]
     items: list[Any] = [item for journal in call.sessions for item in journal.items.values()]
     try:

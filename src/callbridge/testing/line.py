@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from callbridge.testing.call_data import ToolNotOfferedError
 from callbridge.testing.keeping import Kept
-from callbridge.testing.persona.casting import text_models_of
+from callbridge.testing.persona.casting import real_settings_of, text_models_of
+from callbridge.testing.persona.persona import RealModel
 from callbridge.testing.running import run, run_beside
 from callbridge.testing.serving import Order, play
 from callbridge.testing.speech import Speech, agent_speaker, caller_speech
@@ -21,19 +22,17 @@ if TYPE_CHECKING:
     from callbridge.agents.choosing.gathering import Answering
     from callbridge.testing.doubles import DoubleOf
     from callbridge.testing.effects import AnyEffect
-    from callbridge.testing.moves import ModelMove
-    from callbridge.testing.persona.persona import Improvised, Persona
+    from callbridge.testing.persona.casting import CallerPart, ModelPart
     from callbridge.testing.played import PlayedCall
-    from callbridge.testing.steps import CallerStep
 
 
 class CallArguments(TypedDict, total=False):
     """What one call of a line is to be."""
 
-    caller: Sequence[CallerStep] | Persona
+    caller: CallerPart
     """What the caller does, step after step; by default they listen to the greeting and hang up. Or who they
     are, and what they want: then a text model plays them."""
-    model: Sequence[ModelMove] | Improvised
+    model: ModelPart
     """What the model does, one move for each response that it is asked for. Or what it knows: then a text
     model plays it."""
     tools: Mapping[str, DoubleOf]
@@ -136,8 +135,8 @@ class Line:
         self,
         agent: Answering | str | Path,
         *,
-        caller: Sequence[CallerStep] | Persona = (),
-        model: Sequence[ModelMove] | Improvised = (),
+        caller: CallerPart = (),
+        model: ModelPart = (),
         speech: Speech | None = None,
         seed: int | None = None,
         settings: Mapping[str, str] | None = None,
@@ -145,8 +144,9 @@ class Line:
         real_sockets: bool | None = None,
         **more: Any,
     ) -> tuple[Callable[[], Coroutine[Any, Any, PlayedCall]], bool]:
-        speech = self._speech if speech is None else speech
-        has_real_sockets = self._real_sockets if real_sockets is None else real_sockets
+        is_real = isinstance(model, RealModel)
+        speech = speech or (Speech.ESPEAK if is_real else self._speech)  # It understands no hum.
+        has_real_sockets = is_real or (self._real_sockets if real_sockets is None else real_sockets)
         order = Order(
             caller=caller,
             model=model,
@@ -155,7 +155,7 @@ class Line:
             audio_of=partial(caller_speech, how=speech),
             voice=agent_speaker(speech),
             seed=self._seed if seed is None else seed,
-            settings=self._settings | dict(settings or {}),
+            settings=self._settings | real_settings_of(model) | dict(settings or {}),
             title=title or f"call {len(self.calls) + 1}",
             **more,
         )

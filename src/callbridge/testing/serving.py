@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -33,7 +34,8 @@ from callbridge.testing.effects import Affected
 from callbridge.testing.listening import is_more_to_come_from
 from callbridge.testing.logged import line_of, logged
 from callbridge.testing.persona.casting import goal_of, introduce, prompter_of, who_calls
-from callbridge.testing.persona.persona import Improvised, Persona
+from callbridge.testing.persona.persona import Persona, RealModel
+from callbridge.testing.persona.real_words import real_words
 from callbridge.testing.played import PlayedCall
 from callbridge.testing.virtual.loop import VirtualLoop
 from callbridge.wire.audio import silence
@@ -41,6 +43,7 @@ from callbridge.wire.audio import silence
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from callbridge.agents.choosing.choice import Roster
     from callbridge.agents.choosing.gathering import Answering
@@ -53,10 +56,10 @@ if TYPE_CHECKING:
     from callbridge.testing.effects import AnyEffect
     from callbridge.testing.keeping import Kept
     from callbridge.testing.logged import LogLine
-    from callbridge.testing.moves import ModelMove
+    from callbridge.testing.persona.casting import CallerPart, ModelPart
+    from callbridge.testing.persona.real_words import RealWords
     from callbridge.testing.persona.text_models import TextModels
     from callbridge.testing.prompting import MovesPrompter
-    from callbridge.testing.steps import CallerStep
 
 API_KEY: Final = "sk-" + "t" * 48
 ACCOUNT_SID: Final = "AC" + "7" * 32
@@ -68,8 +71,8 @@ class Order:
     """What is to be played."""
 
     answering: Answering | str | Path
-    caller: Sequence[CallerStep] | Persona = ()
-    model: Sequence[ModelMove] | Improvised = ()
+    caller: CallerPart = ()
+    model: ModelPart = ()
     audio_of: AudioOf
     """Makes the caller's words audible."""
     voice: Callable[[str], bytes]
@@ -139,7 +142,8 @@ async def play(order: Order, kept: Kept) -> PlayedCall:
     loop = asyncio.get_running_loop()
     kept.begin(order.after_s)
     try:
-        with logged(loop.time, (API_KEY, AUTH_TOKEN)) as lines, contextlib.ExitStack() as parts:
+        secrets = (API_KEY, AUTH_TOKEN, order.settings.get("OPENAI_API_KEY", API_KEY))
+        with logged(loop.time, secrets) as lines, contextlib.ExitStack() as parts:
             if order.text_models is not None:
                 parts.callback(order.text_models.close)
             finished = await _served(order, kept)
@@ -167,8 +171,11 @@ async def _served(order: Order, kept: Kept) -> Finished:
             doubles = Doubles(order.tools or {}, roster.agents.values())
             with doubles.in_place(), follow(app, with_words=False) as events:
                 phone, caller = _phone(order, settings, words, is_more_to_come_from(model, loop.time))
-                introduce(caller, prompter, phone, model.sessions, loop.time)
-                async with serving(uvicorn_config(app, settings), listener):
+                async with (
+                    serving(uvicorn_config(app, settings), listener),
+                    _real_words(order, partial(follow, app)) as real,
+                ):
+                    introduce(caller, prompter, phone, model.sessions, loop.time, real)
                     report = await phone.run()
                 stored = await _stored(events, report.call_sid)
     return Finished(order, settings, phone, report, model, prompter, stored, goal_of(caller))
@@ -183,6 +190,13 @@ def roster_for(answering: Answering | str | Path, settings: Mapping[str, str]) -
     if isinstance(answering, str | Path):
         return load_roster(str(answering), {**find_variables().values, **settings})
     return roster_of(answering)
+
+
+def _real_words(
+    order: Order, follow_words: Callable[[], Subscription]
+) -> AbstractAsyncContextManager[RealWords | None]:
+    """What the real voice model says, where that answers; with the simulated one the phone is the witness."""
+    return real_words(follow_words()) if isinstance(order.model, RealModel) else contextlib.nullcontext()
 
 
 def _listener() -> socket.socket:
@@ -255,6 +269,7 @@ def _put_together(finished: Finished, placed_at: float) -> PlayedCall:
         story_from_ms=round((story.began_at - placed_at) * 1000) if finished.stored else 0,
         seed=finished.order.seed,
         title=finished.order.title,
+        has_real_model=isinstance(finished.order.model, RealModel),
         persona=finished.order.caller if isinstance(finished.order.caller, Persona) else None,
         goal=finished.goal,
         exchanges=tuple(finished.order.text_models.exchanges) if finished.order.text_models else (),

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from beside import beside
 from callbridge import Agent
 from callbridge.simulators.text_model import CallsTool, Fails, Refuses, Says, TextModel
+from callbridge.simulators.voice_model import Answer, Script, serve_model, voiced
 from callbridge.testing import (
     ExpectationError,
     Improvised,
@@ -16,6 +18,8 @@ from callbridge.testing import (
     Limits,
     Line,
     Persona,
+    RealModel,
+    Speech,
     TextModelMissing,
     load_conversation,
 )
@@ -151,3 +155,30 @@ async def test_a_persona_over_real_sockets_keeps_its_pace_while_it_thinks(text_m
     call = await Line().call(bakery(), caller=MIA, model=["Goodbye!"], real_sockets=True)
     call.expect.caller_said("Bye!")
     call.expect.no_complaints()
+
+
+@pytest.mark.heavy
+async def test_the_real_model_answers_only_when_asked_for(
+    text_model: TextModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over real sockets, with the key of the environment and a cap; here a simulated one stands in for it."""
+    text_model.will(turn("Open on Sunday?"), turn("Bye!", goal="reached", hangs_up=True))
+    said = [Answer(say=(text,)) for text in (GREETING, "From eight until two.", "Goodbye!")]
+    script = voiced(Script(answers=tuple(said)))
+    with beside(serve_model(script, keys={"sk-test"})) as standing_in:
+        monkeypatch.setenv("CALLBRIDGE_REALTIME_URL", standing_in.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+        text_model.key = "sk-test"
+        real = RealModel(dollars=0.25)
+        call = await Line().call(bakery(), caller=MIA, model=real, speech=Speech.SYNTHETIC)
+        (journal,) = standing_in.sessions
+    call.expect.no_complaints()
+    assert [one["you_heard"] for one in heard_of(text_model.taken[1]) if "you_heard" in one] == [
+        GREETING,
+        "From eight until two.",
+    ]
+    assert call.has_real_model
+    assert len(journal.responses) == 3
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.raises(TextModelMissing, match="real voice model"):
+        await Line().call(bakery(), model=real)

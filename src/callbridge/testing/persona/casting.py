@@ -7,25 +7,30 @@ from typing import TYPE_CHECKING
 from callbridge.testing.calling import caller_of
 from callbridge.testing.persona.heard import heard_words
 from callbridge.testing.persona.improvising import ImprovisedPrompter
-from callbridge.testing.persona.opening import open_text_models
-from callbridge.testing.persona.persona import Improvised, Limits, Persona
+from callbridge.testing.persona.opening import open_text_models, real_model_settings
+from callbridge.testing.persona.persona import Improvised, Limits, Persona, RealModel
 from callbridge.testing.persona.playing import PersonaCaller
 from callbridge.testing.prompting import MovesPrompter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import TypeAlias
 
     from callbridge.simulators.phone import Caller, SimulatedCall
     from callbridge.simulators.voice_model import Journal
     from callbridge.testing.calling import AudioOf, CallerWords
     from callbridge.testing.moves import ModelMove
+    from callbridge.testing.persona.real_words import RealWords
     from callbridge.testing.persona.text_models import TextModels
     from callbridge.testing.steps import CallerStep
 
+    CallerPart: TypeAlias = Sequence[CallerStep] | Persona
+    """Who calls: steps, or a part for a text model."""
+    ModelPart: TypeAlias = Sequence[ModelMove] | Improvised | RealModel
+    """Who is the voice model: moves, a text model, or the real one."""
 
-def text_models_of(
-    caller: Sequence[CallerStep] | Persona, model: Sequence[ModelMove] | Improvised, *, is_live: bool
-) -> TextModels | None:
+
+def text_models_of(caller: CallerPart, model: ModelPart, *, is_live: bool) -> TextModels | None:
     """Those that a call needs; None for a call that needs none.
 
     Args:
@@ -45,13 +50,24 @@ def text_models_of(
     return open_text_models(limits.dollars, "the call (Limits(dollars=…))")
 
 
+def real_settings_of(model: ModelPart) -> dict[str, str]:
+    """What the service is told of the real voice model; nothing where another one answers.
+
+    Raises:
+        TextModelMissing: there is no key.
+    """
+    return real_model_settings(model) if isinstance(model, RealModel) else {}
+
+
 def prompter_of(
-    model: Sequence[ModelMove] | Improvised,
+    model: ModelPart,
     text_models: TextModels | None,
     words: CallerWords,
     voice: Callable[[str], bytes],
 ) -> MovesPrompter:
     """Who chooses the answers of the simulated voice model."""
+    if isinstance(model, RealModel):
+        return MovesPrompter((), words, voice)  # Nobody asks it.
     if not isinstance(model, Improvised):
         return MovesPrompter(model, words, voice)
     assert text_models is not None, "an improvised model asks one"
@@ -59,7 +75,7 @@ def prompter_of(
 
 
 def who_calls(
-    caller: Sequence[CallerStep] | Persona,
+    caller: CallerPart,
     text_models: TextModels | None,
     words: CallerWords,
     audio_of: AudioOf,
@@ -91,9 +107,21 @@ def introduce(
     phone: SimulatedCall,
     sessions: Sequence[Journal],
     clock: Callable[[], float],
+    real: RealWords | None = None,
 ) -> None:
-    """Before the call: what text models play needs to know of its other sides."""
-    if isinstance(caller, PersonaCaller):
+    """Before the call: what text models play needs to know of its other sides.
+
+    Args:
+        caller: who calls.
+        prompter: of the simulated model.
+        phone: by which they call.
+        sessions: of the simulated model.
+        clock: of both.
+        real: what the real model says, where that answers.
+    """
+    if isinstance(caller, PersonaCaller) and real is not None:
+        caller.heard = real.heard
+    elif isinstance(caller, PersonaCaller):
         clips = phone.settings.stream.clips
         caller.heard = lambda: heard_words(phone.streams, sessions, clock(), clips)
     if isinstance(prompter, ImprovisedPrompter):

@@ -65,3 +65,15 @@ class Improvised(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     model: str = ""
+
+
+class RealModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The real voice model, over the network and in real time. It costs money: say how much it may.
+
+    Args:
+        dollars: what one call may cost, model and transcripts. Then the agent says goodbye.
+        model: which one; that of the settings when empty.
+    """
+
+    dollars: Annotated[float, msgspec.Meta(gt=0, le=100)]
+    model: str = ""
