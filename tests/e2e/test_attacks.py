@@ -282,7 +282,7 @@ async def live_calls(target: Target) -> AsyncIterator[list[asyncio.Task[Finished
 
 
 async def _goes_on(target: Target, everybody: Gathering, number: int) -> FinishedCall:
-    """A call that goes on. While nothing attacks, a late machine may send its caller away: they call again."""
+    """A call that goes on. Whom a late machine sends away at first calls again."""
     while True:
         talker = Talker(f"caller {number}", turns=TURNS, quiet_ms=GAP_MS_MAX + 100)
         phone = target.line.phone(
