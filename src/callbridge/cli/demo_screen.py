@@ -52,6 +52,7 @@ class Screen:
         """Since when the agent is heard whose words are not known yet, and how soon that was."""
         self._words: str | None = None
         """What the agent says and is not heard yet."""
+        self._is_over = False
 
     def show_phone(self, event: PhoneEvent) -> None:
         """What the caller says and hears, and what Twilio does."""
@@ -109,7 +110,8 @@ class Screen:
                 pass
 
     def finish(self) -> None:
-        """Shows what is still held back."""
+        """Shows what is still held back. The loop in which it all happened may have ended."""
+        self._is_over = True
         self._agent_is_silent()
         self._show_until(math.inf)
 
@@ -146,6 +148,8 @@ class Screen:
 
     def _put(self, at: float, who: str, what: str) -> None:
         heapq.heappush(self._held, (at, next(self._numbers), who, what))
+        if self._is_over:
+            return
         since = math.inf if self._voice is None else self._voice[0]
         self._show_until(min(asyncio.get_running_loop().time() - HOLD_S, since))
 

@@ -104,9 +104,9 @@ def test_each_clip_of_the_caller_is_one_turn(name: str) -> None:
     # However impatient the detector, within reason.
     events = heard(quiet(1000) + clip + quiet(1000), silence_duration_ms=360)
     start, _stop = events
-    # An "s" or an "h" before the first vowel is too soft to be heard.
+    # An "s" or an "h" before the first vowel is too soft to be heard, for up to 130 ms.
     assert isinstance(start, vd.SpeechStarted)
-    assert 690 <= start.audio_start_ms <= 800
+    assert 690 <= start.audio_start_ms <= 830
 
 
 def test_a_turn_takes_its_audio_and_forgets_what_was_before() -> None:
