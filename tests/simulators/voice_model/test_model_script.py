@@ -163,7 +163,7 @@ def test_the_demo_can_be_interrupted() -> None:
     script = vm.demo_script()
     assert all(say.audio for answer in script.answers for say in answer.speeches)
     seconds = [sum(len(say.audio) for say in answer.speeches) / 8000 for answer in script.answers]
-    assert sum(8 <= length <= 9 for length in seconds) == 1
+    assert sum(7 <= length <= 9 for length in seconds) == 1
     calls = [call.name for answer in script.answers for call in answer.calls]
     assert calls == ["opening_hours", "end_call"]
 
