@@ -33,7 +33,9 @@ class Finished:
     stderr: str
 
 
-async def run(folder: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> Finished:
+async def run(
+    folder: Path, *arguments: str, variables: Mapping[str, str] | None = None, timeout_s: float = 120
+) -> Finished:
     """Runs the command in `folder` and waits for its end."""
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
@@ -45,7 +47,7 @@ async def run(folder: Path, *arguments: str, variables: Mapping[str, str] | None
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(timeout_s):
             stdout, stderr = await process.communicate()
     except TimeoutError:
         process.kill()
