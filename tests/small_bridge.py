@@ -56,18 +56,14 @@ class Item:
 class SmallBridge:
     """The bridge, with its faults."""
 
-    def __init__(self, *faults: str) -> None:
-        self.model_url = ""
+    def __init__(self, model_url: str, *faults: str) -> None:
+        self.model_url = model_url
         self.faults = frozenset(faults)
         self.base_url = ""
         self.latest: BridgedCall | None = None
         self.app = FastAPI()
         self.app.post("/voice")(self.voice)
         self.app.websocket("/media")(self.media)
-
-    def points_at(self, model_url: str) -> None:
-        """Where its model is from now on."""
-        self.model_url = model_url
 
     def has(self, fault: str) -> bool:
         """Whether it is wrong in this."""
@@ -444,9 +440,9 @@ class BridgedCall:
 
 
 @contextlib.asynccontextmanager
-async def small_bridge(*faults: str) -> AsyncIterator[SmallBridge]:
-    """The bridge at a free port. Its model is wherever `points_at` says."""
-    bridge = SmallBridge(*faults)
+async def small_bridge(model_port: int, *faults: str) -> AsyncIterator[str]:
+    """The bridge at a free port; answers its voice webhook's address."""
+    bridge = SmallBridge(f"ws://127.0.0.1:{model_port}/v1/realtime", *faults)
     config = uvicorn.Config(bridge.app, port=0, ws="websockets-sansio", lifespan="off", log_config=None)
     server = GuestServer(config)
     async with asyncio.TaskGroup() as tasks:
@@ -455,7 +451,7 @@ async def small_bridge(*faults: str) -> AsyncIterator[SmallBridge]:
         (listener,) = server.servers[0].sockets
         bridge.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
-            yield bridge
+            yield f"{bridge.base_url}/voice"
         finally:
             server.force_exit = True
             server.stop()

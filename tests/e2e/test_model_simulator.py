@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from callbridge.simulators.voice_model import (
     ModelServer,
     Note,
     Script,
+    SessionSettings,
     serve_model,
     tone,
 )
@@ -122,6 +125,35 @@ async def test_a_wrong_client_is_let_in_told_and_shown_out(
     assert (event["error"]["type"], event["error"]["code"]) == ("invalid_request_error", code)
     assert caught.value.rcvd is not None
     assert (caught.value.rcvd.code, caught.value.rcvd.reason) == close
+
+
+async def test_it_is_served_over_tls_on_request() -> None:
+    """Some clients dial nothing else."""
+    certificate = Path(__file__).parents[1] / "loopback.pem"
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    trusting = ssl.create_default_context(cafile=certificate)
+    async with served(answers("Hi."), tls=tls) as server:
+        assert server.url.startswith("wss://127.0.0.1:")
+        headers = {"Authorization": "Bearer sk-test"}
+        async with connect(
+            f"{server.url}?model=gpt-realtime-2.1", additional_headers=headers, ssl=trusting
+        ) as on:
+            (created,) = await until(on, "session.created")
+    assert created["session"]["model"] == "gpt-realtime-2.1"
+
+
+async def test_when_audio_went_out_is_kept_with_the_callers() -> None:
+    async with (
+        served(answers("Good morning.", pace=50.0), settings=SessionSettings(keep_audio=True)) as server,
+        client(server) as socket,
+    ):
+        await send(socket, "session.update", session=telephone())
+        await send(socket, "response.create")
+        await until(socket, "response.done")
+    (times,) = server.sessions[0].delta_times.values()
+    assert times[-1].bytes_in_all == len(tone("Good morning."))
+    assert [passed.at for passed in times] == sorted(passed.at for passed in times)
 
 
 @pytest.mark.parametrize("offers", [True, False])

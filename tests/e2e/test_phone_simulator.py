@@ -257,6 +257,17 @@ async def test_a_call_from_webhook_to_report() -> None:
     assert json.loads(report.to_json())["call_sid"] == report.call_sid
 
 
+async def test_a_call_can_begin_with_a_document() -> None:
+    """For a media socket without a webhook: nobody is asked for anything."""
+    async with serving(greet_and_close) as bridge:
+        document = bridge.connect()
+        _, report = await call(bridge, WaitForEnd(), document=document)
+        assert bridge.seen == []
+    assert report.status == "completed"
+    assert [verb.verb for verb in report.verbs] == ["Connect/Stream"]
+    assert report.streams[0].heard_ms == 100
+
+
 @pytest.mark.parametrize("redirected", [False, True])
 async def test_a_request_by_get_has_no_token(redirected: bool) -> None:
     async with serving(greet_and_close) as bridge:

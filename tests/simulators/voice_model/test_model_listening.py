@@ -239,6 +239,7 @@ def test_appends_are_counted_and_kept_on_request() -> None:
     journal = client.session.journal
     assert bytes(journal.appended or b"") == b"\x01\x02\x03" + md.quiet(20)
     assert (journal.appends, journal.appended_bytes) == (2, 163)
+    assert [passed.bytes_in_all for passed in journal.append_times] == [3, 163]
     assert "input_audio_buffer.append" not in {event.type for event in journal.received}
     assert md.ModelClient().session.journal.appended is None
 

@@ -5,11 +5,14 @@ No check can always pass: every one of them fails for a bridge that is wrong in 
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from callbridge.testing.certifying import Certificate, Outcome, Target, certify
 from callbridge.testing.certifying.table import CHECKS
 from callbridge.testing.running import run_beside
+from callbridge.testing.virtual.loop import VirtualLoop
 from small_bridge import small_bridge
 
 FAULTS: dict[str, tuple[str, ...]] = {
@@ -67,13 +70,26 @@ async def certified(*faults: str, only: tuple[str, ...] = ()) -> Certificate:
 
 
 async def _certified(faults: tuple[str, ...], only: tuple[str, ...]) -> Certificate:
-    async with small_bridge(*faults) as bridge:
-        target = Target(url=f"{bridge.base_url}/voice", model_port=0, tool="opening_hours")
-        return await certify(target, only=only, on_model=bridge.points_at)
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    _, port = loop.network.listener().getsockname()
+    async with small_bridge(port, *faults) as url:
+        return await certify(Target(url=url, model_port=port, tool="opening_hours"), only=only)
 
 
 def test_every_check_has_a_fault_that_it_finds() -> None:
     assert {check for found in FAULTS.values() for check in found} == {check.id for check in CHECKS}
+
+
+OF_ONE_CALL = tuple(check.id for check in CHECKS if check.probes == ("plain",))
+
+
+async def test_an_ordinary_call_decides_what_it_can() -> None:
+    """The cheap part, in every run."""
+    report = await certified("ignores-keys", only=OF_ONE_CALL)
+    wrong = {check.id: check.outcome for check in report.checks if check.outcome is not Outcome.PASSED}
+    assert wrong == {"keys.told": Outcome.FAILED}
+    assert len(report.checks) >= 15
 
 
 @pytest.mark.heavy

@@ -21,6 +21,7 @@ from callbridge.simulators.phone import (
     WaitForAgent,
     WaitForEnd,
 )
+from callbridge.simulators.sounds import dbfs
 from callbridge.simulators.voice_model import (
     Answer,
     Call,
@@ -32,6 +33,7 @@ from callbridge.simulators.voice_model import (
     caller_speech,
 )
 from callbridge.simulators.voice_model import Say as Speech
+from callbridge.wire.audio import FRAME_BYTES
 
 if TYPE_CHECKING:
     from callbridge.testing.certifying.seen import Features
@@ -50,6 +52,9 @@ LOST_AT_MS = 1_200
 """Where in its answer the model is lost."""
 
 SLOW_HANDSHAKE_MS = 1_500
+
+PAUSE_DBFS = -45.0
+"""Softer frames of the caller's words are pauses."""
 
 LARGE_BYTES = 64_000
 """Of one delta: 8 s, and more than 64 KiB in base64."""
@@ -82,7 +87,10 @@ def _says(*names: str) -> tuple[Speech, ...]:
 
 
 def _asks(name: str) -> Say:
-    return Say(caller_speech(name).audio)
+    """The caller's words in one breath: some turn detection takes any pause for the end of a turn."""
+    audio = caller_speech(name).audio
+    frames = (audio[at : at + FRAME_BYTES] for at in range(0, len(audio), FRAME_BYTES))
+    return Say(b"".join(frame for frame in frames if dbfs(frame) > PAUSE_DBFS))
 
 
 QUESTION, OTHER_QUESTION = _asks("caller_question_cakes"), _asks("caller_question_hours")

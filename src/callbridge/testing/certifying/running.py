@@ -36,7 +36,6 @@ async def certify(
     *,
     only: Sequence[str] = (),
     on_probe: Callable[[Probe], None] = lambda _probe: None,
-    on_model: Callable[[str], None] = lambda _url: None,
 ) -> Certificate:
     """Place the calls that the checks need, and judge what was seen.
 
@@ -44,7 +43,6 @@ async def certify(
         target: the bridge. It must be running, and pointed at the model's address (`Target.environment`).
         only: ids of checks, or their groups; all when empty.
         on_probe: told of each call before it is placed.
-        on_model: told where the model of these calls is; of use where its port is 0, another one each time.
 
     Raises:
         TargetError: a check that does not exist, or a model's address that cannot be had.
@@ -53,7 +51,7 @@ async def certify(
     wanted = {PLAIN, *(probe for check in checks for probe in check.probes)}
     loop = asyncio.get_running_loop()
     begun_at = loop.time()
-    run = _Run(target, on_model)
+    run = _Run(target)
     for probe in PROBES.values():
         if probe.id in wanted and not run.trouble:
             on_probe(probe)
@@ -72,8 +70,8 @@ async def certify(
 class _Run:
     """The calls of one run so far."""
 
-    def __init__(self, target: Target, on_model: Callable[[str], None]) -> None:
-        self._target, self._on_model = target, on_model
+    def __init__(self, target: Target) -> None:
+        self._target = target
         self._features = Features(has_webhook=target.has_webhook)
         self._calls: dict[str, Sequence[SeenCall]] = {}
         self._not_for: dict[str, str] = {}
@@ -115,7 +113,6 @@ class _Run:
                 tls=target.model_tls,
                 on_event=look,
             ) as model:
-                self._on_model(model.url)
                 calls = await self._called(probe)
                 await _closed(model, ended, probe.closes_s)
                 return calls, model.sessions

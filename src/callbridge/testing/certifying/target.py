@@ -33,7 +33,6 @@ class Target:
     """`<Parameter>` values in `start`, for a media socket that is called without a webhook."""
     model_host: str = "127.0.0.1"
     model_port: int = MODEL_PORT
-    """0 for a free one each time, where the bridge can be told (`certify`)."""
     model_tls: ssl.SSLContext | None = None
     """Serve the model as `wss`, for bridges that dial nothing else."""
     tool: str | None = None

@@ -171,4 +171,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             return self.network.listen(protocol_factory, sock)
         if sock is None and port == 0 and host in {"127.0.0.1", "localhost"}:
             return self.network.listen(protocol_factory, self.network.listener())
+        if sock is None and self.network.has(host, port):
+            return self.network.listen(protocol_factory, self.network.listener(port))
         return await super().create_server(protocol_factory, host, port, **more)

@@ -106,9 +106,10 @@ class MemoryNetwork:
     def _descriptor(self) -> int:
         return -1 if self._descriptors is None else self._descriptors[0]
 
-    def listener(self) -> Listener:
-        """A free address to listen at."""
-        port, self._next_port = self._next_port, self._next_port + 1
+    def listener(self, port: int | None = None) -> Listener:
+        """An address to listen at: one that was had before, or a free one."""
+        if port is None:
+            port, self._next_port = self._next_port, self._next_port + 1
         return Listener(("127.0.0.1", port), self._descriptor)
 
     def listen(self, make: MakeProtocol, listener: Listener) -> MemoryServer:
