@@ -49,10 +49,12 @@ def test_a_form() -> None:
             Says("The clinic rings back.", then=BYE),
         ],
     )
-    call.expect.captured("Appointment", name="Samantha", email=re.compile(r"@example\.com$"))
+    call.expect.captured("appointment", name="Samantha", email=re.compile(r"@example\.com$"))
     call.expect.only_tools("note_appointment", "confirm_appointment", "end_call")
     with pytest.raises(ExpectationError, match='name is "Samantha", expected "Sam"'):
-        call.expect.captured("Appointment", name="Sam")
+        call.expect.captured("appointment", name="Sam")
+    with pytest.raises(ExpectationError, match="the form is called appointment"):
+        call.expect.captured("Appointment")
     call.expect.no_complaints()
 
 

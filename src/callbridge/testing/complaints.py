@@ -6,11 +6,12 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from callbridge.call.outcomes import ToolOutcome
-from callbridge.simulators.truth import AudioChangedError, heard_call
+from callbridge.simulators.truth import AudioChangedError
 from callbridge.testing.call_data import Complaint
+from callbridge.testing.heard import heard_items
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from callbridge.testing.call_data import CallData
     from callbridge.testing.logged import LogLine
@@ -21,14 +22,13 @@ SILENCE_MS_MAX: Final = 4000
 
 
 def complaints_of(
-    call: CallData, prompter: MovesPrompter, clips: Sequence[bytes], placed_at: float, max_call_s: float
+    call: CallData, prompter: MovesPrompter, placed_at: float, max_call_s: float
 ) -> tuple[Complaint, ...]:
     """All of them, in the order of their moments; those that have none come last.
 
     Args:
         call: what was played.
         prompter: of its model.
-        clips: what the service plays of its own, whole.
         placed_at: when it was dialled, by the clock of its loop.
         max_call_s: when the caller was to hang up at the latest.
     """
@@ -38,7 +38,7 @@ def complaints_of(
         *_of_tools(call),
         *_of_the_phone(call),
         *_of_the_model(call, placed_at),
-        *_of_audio(call, clips),
+        *_of_audio(call),
         *_of_the_log(call),
     ]
     return tuple(sorted(found, key=lambda one: math.inf if one.at_ms is None else one.at_ms))
@@ -118,13 +118,11 @@ def _of_the_model(call: CallData, placed_at: float) -> Iterator[Complaint]:
             yield Complaint("model_refusal", what, _ms(refusal.at, placed_at))
 
 
-def _of_audio(call: CallData, clips: Sequence[bytes]) -> Iterator[Complaint]:
+def _of_audio(call: CallData) -> Iterator[Complaint]:
     if call.has_real_model:
         return
-    ended = [(stream.playback, stream.end.at) for stream in call.streams if stream.end is not None]
-    items: list[Any] = [item for journal in call.sessions for item in journal.items.values()]
     try:
-        heard_call(ended, items, clips)
+        heard_items(call)
     except AudioChangedError as error:
         yield Complaint("audio_changed", f"what the agent said was changed on its way to the phone: {error}")
     if not all(_is_whole(bytes(journal.appended or b""), call) for journal in call.sessions):

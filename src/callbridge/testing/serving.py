@@ -274,6 +274,5 @@ def _put_together(finished: Finished, placed_at: float) -> PlayedCall:
         goal=finished.goal,
         exchanges=tuple(finished.order.text_models.exchanges) if finished.order.text_models else (),
     )
-    clips, max_call_s = clips_of(finished.settings), finished.order.max_call_s
-    found = complaints_of(call, finished.prompter, clips, phone.placed_at, max_call_s)
+    found = complaints_of(call, finished.prompter, phone.placed_at, finished.order.max_call_s)
     return replace(call, complaints=found)

@@ -92,7 +92,8 @@ def captured(call: CallData, form: str, fields: Mapping[str, Any]) -> Unmet | No
     objects = call.story.captured
     found = tuple(f"{name}: {data}" for name, data in objects.items())
     if form not in objects:
-        return Unmet(f"expected {form} to be captured; it was not", found or ("nothing was captured",))
+        near = tuple(f"the form is called {name}" for name in objects if name.casefold() == form.casefold())
+        return Unmet(f"expected {form} to be captured; it was not", found or ("nothing was captured",), near)
     value = parsed(objects[form])
     if fields and not isinstance(value, dict):
         return missing(f"what {form} holds", "no words of the call are kept", found)

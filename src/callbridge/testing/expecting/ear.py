@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from callbridge.simulators.phone.silence import AGENT, CALLER, PAUSE_MAX_S
-from callbridge.simulators.truth import AudioChangedError, heard_call
+from callbridge.simulators.truth import AudioChangedError
 from callbridge.testing.expecting.unmet import Unmet, missing
+from callbridge.testing.heard import heard_items
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -164,18 +165,6 @@ def truncation(call: CallData, within_ms: int) -> Unmet | None:
         for item in cut
     )
     return Unmet(f"{line}; it is {worst_ms:.0f} ms off", tuple(found))
-
-
-def heard_items(call: CallData) -> list[HeardItem]:
-    """What the caller truly heard of each of the model's items.
-
-    Raises:
-        AudioChangedError: the phone got what the model never sent.
-    """
-    ended = [(stream.playback, stream.end.at) for stream in call.streams if stream.end is not None]
-    items = [item for journal in call.sessions for item in journal.items.values()]
-    clips = {clip: None for stream in call.streams for clip in stream.settings.clips}
-    return heard_call(ended, items, tuple(clips)).items
 
 
 def _is_cut(call: CallData, item: HeardItem) -> bool:

@@ -282,7 +282,10 @@ class Expectations:
         self._take(course.steps(self._call, names))
 
     def captured(self, form: str, /, **fields: Any) -> None:
-        """An object of this form was captured, with at least these fields, given as in `tool`."""
+        """An object of this form was captured, with at least these fields, given as in `tool`.
+
+        A form is called as its tools are: `Appointment` is `appointment`, of `note_appointment`.
+        """
         self._take(course.captured(self._call, form, fields))
 
     def transferred(self, to: str | None = None, *, outcome: str = "connected") -> None:
