@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.simulators.truth import AudioChangedError

@@ -146,7 +146,7 @@ def _cut_words(call: CallData) -> Iterator[str]:
 
 def truncation(call: CallData, within_ms: int) -> Unmet | None:
     """What the model remembers of each cut item against what the caller heard of it."""
-    if not call.sessions:
+    if call.has_real_model or not call.sessions:
         return missing("the truncation error", "only the simulated model tells what it remembers")
     try:
         items = heard_items(call)
