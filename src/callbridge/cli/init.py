@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FILES: Final = (
     "agent.py",
     "tests/test_agent.py",
+    "tests/noisy_street.call.toml",
     ".env",
     ".gitignore",
     "pyproject.toml",
