@@ -102,3 +102,12 @@ def test_a_long_call_is_wider_than_the_page() -> None:
     assert (drawn.zoom, drawn.bars) == (8, 8 * BARS)
     shorter = msgspec.structs.replace(watched.long_story(20))
     assert lanes_of(shorter).zoom == 1
+
+
+def test_a_live_call_fills_its_line_and_does_not_shrink() -> None:
+    """What was drawn stays where it was until the line is full: nothing has to be drawn anew."""
+    live = msgspec.structs.replace(stories.RICH, state="live")
+    a_moment_later = msgspec.structs.replace(live, duration_ms=live.duration_ms + 3000)
+    assert lanes_of(live).whole_ms == 60_000
+    before, after = (lanes_of(story) for story in (live, a_moment_later))
+    assert (before.lanes, before.turns[:2], before.beside) == (after.lanes, after.turns[:2], after.beside)

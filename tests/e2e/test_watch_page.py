@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import random
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 import stories
@@ -20,15 +22,16 @@ from callbridge.console.guard import new_address
 from callbridge.console.watch import CALLS_PATH
 from callbridge.server.process.listening import pages_config, tcp_listener
 from callbridge.server.process.serving import serving
-from callbridge.simulators.phone import CallerScript, Interrupt, Say, WaitForAgent, WaitForEnd
+from callbridge.simulators.phone import CallerScript, HangUp, Interrupt, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
 from e2e.stack import stack
+from leftovers import until
 from random_calls import noise
 from watched import KEY, Kept, watching
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from fastapi import FastAPI
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
     from callbridge.server.config.settings import Settings
     from e2e.stack import Log, Stack
+    from machine import Machine
 
 pytestmark = pytest.mark.heavy
 
@@ -131,9 +135,12 @@ class Watched:
         return await self.page.locator(selector).inner_text()
 
 
-async def test_a_call_is_watched_and_then_listened_to(tmp_path: Path, log: Log) -> None:
+async def test_a_call_is_watched_and_then_listened_to(
+    tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It comes up by itself, word by word, and what was cut is marked; then its sound is played."""
     chromium()
+    monkeypatch.chdir(tmp_path)
     script, steps = talk()
     async with (
         watched_stack(tmp_path, script) as (running, address),
@@ -162,6 +169,10 @@ async def test_a_call_is_watched_and_then_listened_to(tmp_path: Path, log: Log) 
         await page.locator("audio").wait_for(timeout=20_000)
         assert page.url.endswith(f"/calls/{call.sid}")
         await plays_and_seeks(page)
+        await page.get_by_role("button", name="Turn into a test").click()
+        command = await page.locator(".frozen code").last.inner_text()
+        scenario = tmp_path / command.removeprefix("callbridge test ")
+        assert "find_slot" in await asyncio.to_thread(scenario.read_text)
         async with page.expect_download() as download:
             await page.get_by_role("link", name="WAV").click()
         assert (await download.value).suggested_filename == f"{call.sid}.wav"
@@ -207,6 +218,7 @@ async def test_odd_calls_fit_every_width_and_have_names(tmp_path: Path) -> None:
         page = on_page.page
         await on_page.faults.watch(page)
         await page.goto(address)
+        await page.wait_for_url("**/calls")
         for path in ("", *(f"/{story.call_sid}" for story in odd)):
             await page.goto(address.partition("/?")[0] + CALLS_PATH + path)
             await has_names(page)
@@ -226,3 +238,100 @@ async def has_names(page: Page) -> None:
     for one in names[:30]:
         snapshot = (await one.aria_snapshot()).replace("'", "")
         assert not snapshot or NAMED.match(snapshot), snapshot
+
+
+# --- Many tabs ----------------------------------------------------------------------------------------
+
+TABS = 10
+WINDOW_S = 4.0
+
+READ_ALL = """
+import asyncio, sys
+async def read(host, port, path, cookie):
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = f"GET {path} HTTP/1.1\\r\\nHost: {host}:{port}\\r\\nCookie: {cookie}\\r\\n\\r\\n"
+    writer.write(head.encode())
+    size = 0
+    try:
+        while data := await reader.read(65536):
+            size += len(data)
+    finally:
+        print(size, flush=True)
+async def main(count, *where):
+    await asyncio.gather(*(read(*where) for _ in range(int(count))))
+asyncio.run(main(*sys.argv[1:]))
+"""
+"""Tabs, in a process of their own: what they do with what they get is not to be measured."""
+
+
+async def test_many_tabs_do_not_slow_a_call(
+    tmp_path: Path, machine: Machine, figures: Callable[[str], None]
+) -> None:
+    """How late the loop is that carries the audio: without tabs, and with ten that show the call."""
+    rng = random.Random("tabs")
+    said = Speech(text="Monday is free, and so is Tuesday, and on Friday too.", audio=noise(rng, 900))
+    quiet, word = WaitForAgent(quiet_ms=50), noise(rng, 300)
+    steps = [step for _ in range(60) for step in (quiet, Say(word))]
+    script = Script(default=Answer(say=(said,), caller="When?", transcript_after_ms=10), after_ms=20)
+    async with watched_stack(tmp_path, script) as (running, address), asyncio.TaskGroup() as tasks:
+        calling = tasks.create_task(running.call(CallerScript([*steps, HangUp()])))
+        assert await until(lambda: bool(running.desk.live_calls.call_sids))
+        (call_sid,) = running.desk.live_calls.call_sids
+        base, cookie = address.partition("/?")[0], await let_in(address)
+        late: dict[bool, list[float]] = {False: [], True: []}
+        for has_tabs in (False, True, False, True):
+            count = TABS if has_tabs else 0
+            async with tabs(count, base, f"{CALLS_PATH}/{call_sid}/live", cookie) as told:
+                late[has_tabs] += await lateness_ms(WINDOW_S)
+            assert len(told) == count
+            assert all(size > 20_000 for size in told), "each was shown the call"
+        calling.cancel()
+    p50, p99 = ([share(late[has_tabs], percent) for has_tabs in (False, True)] for percent in (50, 99))
+    figures(
+        f"the loop is late by {p50[0]:.2f} ms (p99 {p99[0]:.1f}) without a tab, "
+        f"by {p50[1]:.2f} ms (p99 {p99[1]:.1f}) with {TABS}"
+    )
+    assert p99[1] <= p99[0] + 20 + machine.late_ms
+
+
+async def let_in(address: str) -> str:
+    """The cookie of a browser that has opened the first address."""
+    async with httpx.AsyncClient() as client:
+        opened = await client.get(address)
+    return str(opened.headers["set-cookie"]).partition(";")[0]
+
+
+@contextlib.asynccontextmanager
+async def tabs(count: int, base: str, path: str, cookie: str) -> AsyncIterator[list[int]]:
+    """So many that show a call. At the end how much each has got."""
+    host, port = base.removeprefix("http://").split(":")
+    told: list[int] = []
+    if not count:
+        yield told
+        return
+    reading = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", READ_ALL, str(count), host, port, path, cookie),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield told
+    finally:
+        reading.send_signal(2)
+        out, _ = await reading.communicate()
+        told += map(int, out.split())
+
+
+async def lateness_ms(for_s: float) -> list[float]:
+    """How late the loop is, looked at every 5 ms."""
+    loop, found = asyncio.get_running_loop(), []
+    end = loop.time() + for_s
+    while (at := loop.time()) < end:
+        await asyncio.sleep(0.005)
+        found.append((loop.time() - at - 0.005) * 1000)
+    return found
+
+
+def share(values: list[float], percent: int) -> float:
+    """The value that so many per cent do not exceed."""
+    return sorted(values)[len(values) * percent // 100]

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from callbridge.records.in_words import length, place
+from callbridge.records.in_words import counted, length, place
 from callbridge.records.timeline import joined, timeline
 from callbridge.wire.audio import BYTES_PER_MS, SILENCE
 
@@ -174,16 +174,22 @@ class Lanes:
         return any(placed.band.kind == kind for placed in self.beside)
 
 
+LIVE_STEP_MS: Final = 20_000
+"""What is live is drawn on a line that is longer by so much at a time: so it fills, and does not shrink."""
+
+
 def lanes_of(story: CallStory, sound: Sound | None = None) -> Lanes:
     """The lanes of a call. Without its sound they say when each side was heard, as the service knows it."""
     whole_ms = _whole_ms(story, sound)
+    if story.state == "live":
+        whole_ms = -(-whole_ms // LIVE_STEP_MS) * LIVE_STEP_MS
     line = _Line(whole_ms)
     heard = timeline(story)
     callers = _lane(line, "Caller", "caller", sound, heard.caller)
     agents = _lane(line, "Agent", "agent", sound, heard.agent)
     return Lanes(
         "The call as two lanes",
-        _summary(story, whole_ms),
+        _summary(story),
         whole_ms,
         sound is not None,
         (callers, agents),
@@ -208,11 +214,11 @@ def _spans(turn: Turn) -> list[Span]:
     return [*turn.spans, *(spoken.span for spoken in turn.agent if spoken.span is not None)]
 
 
-def _summary(story: CallStory, whole_ms: int) -> str:
-    parts = [f"{length(whole_ms)}, {len(story.turns)} turns"]
+def _summary(story: CallStory) -> str:
+    parts = [counted(len(story.turns), "turn")]
     tools = sum(len(turn.tools) for turn in story.turns)
-    parts += [f"{story.interruptions} interruptions"] if story.interruptions else []
-    parts += [f"{tools} tools"] if tools else []
+    parts += [counted(story.interruptions, "interruption")] if story.interruptions else []
+    parts += [counted(tools, "tool")] if tools else []
     heard = timeline(story)
     for name, spans in (("caller", heard.caller), ("agent", heard.agent)):
         spoke_ms = sum(span.ended_ms - span.began_ms for span in joined(spans))
@@ -304,7 +310,7 @@ def _path(bars: Iterable[tuple[int, float]]) -> str:
 
 
 def _turn_bands(story: CallStory, whole_ms: int) -> list[Band]:
-    ends = [*(turn.began_ms for turn in story.turns[1:]), whole_ms]
+    ends = [*(turn.began_ms for turn in story.turns[1:]), story.duration_ms or whole_ms]
     return [
         Band(
             "turn",

@@ -7,6 +7,7 @@ larger parts, who does not read gets none, and nothing is kept for them.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ from callbridge.console.pages import part
 if TYPE_CHECKING:
     from callbridge.console.call_book import BookedCall, CallBook, LogLine, Snapshot
     from callbridge.console.call_view import Row
+    from callbridge.console.lanes import Lanes
     from callbridge.records.story import CallStory
 
 STEPS_KEPT: Final = 60
@@ -33,6 +35,7 @@ class Shown:
     snapshot: Snapshot
     story: CallStory
     view: CallView
+    drawn: Lanes
 
 
 @dataclass(slots=True)
@@ -85,8 +88,15 @@ class LiveCall:
 
 
 def _step(snapshot: Snapshot, story: CallStory, before: Shown | None) -> tuple[Shown, str]:
-    is_same = before is not None and before.story is story
-    shown = Shown(snapshot.changes, snapshot, story, before.view if is_same and before else view_of(story))
+    """In the thread. Between two pieces of work calls may go first: otherwise they would wait for 5 ms."""
+    if before is not None and before.story is story:
+        view, drawn = before.view, before.drawn
+    else:
+        view = view_of(story)
+        time.sleep(0)
+        drawn = lanes_of(story)
+        time.sleep(0)
+    shown = Shown(snapshot.changes, snapshot, story, view, drawn)
     return shown, "" if before is None else changed_parts(before, shown)
 
 
@@ -95,7 +105,7 @@ def all_parts(shown: Shown) -> str:
     return part(
         "calls/live_parts.html",
         view=shown.view,
-        drawn=lanes_of(shown.story),
+        drawn=shown.drawn,
         course=shown.view.rows,
         is_whole_course=True,
         changed=(),
@@ -108,13 +118,12 @@ def all_parts(shown: Shown) -> str:
 
 def changed_parts(before: Shown, after: Shown) -> str:
     """Only what differs."""
-    is_same_story = before.story is after.story
     changed, added, is_whole = _rows(before.view.rows, after.view.rows)
     lines = _new_lines(before.snapshot, after.snapshot)
     return part(
         "calls/live_parts.html",
-        view=None if is_same_story else after.view,
-        drawn=None if is_same_story else lanes_of(after.story),
+        view=None if before.view == after.view else after.view,
+        drawn=None if before.drawn == after.drawn else after.drawn,
         course=after.view.rows if is_whole else (),
         is_whole_course=is_whole,
         changed=changed,

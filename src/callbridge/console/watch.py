@@ -121,8 +121,7 @@ class Watch:
         if booked is not None and booked.rows:
             shown = await self._live_call(call_sid).now()
             if shown.view.is_live:
-                drawn = lanes_of(shown.story)
-                return page(request, "calls/live.html", shown=shown, view=shown.view, drawn=drawn)
+                return page(request, "calls/live.html", shown=shown, view=shown.view, drawn=shown.drawn)
             log = shown.snapshot.log
         else:
             log = ()
