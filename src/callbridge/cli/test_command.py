@@ -60,6 +60,20 @@ Report = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the results as JSON, and nothing else.")]
 OnlyList = Annotated[bool, typer.Option("--list", help="Say what would be played, and play nothing.")]
+RequireModel = Annotated[
+    bool,
+    typer.Option(
+        "--require-model",
+        help="Let a test fail that needs a text model and has none, in place of skipping it.",
+    ),
+]
+Rejudge = Annotated[
+    bool,
+    typer.Option(
+        "--rejudge",
+        help="PATHS are stored conversations (*.conversation.json): ask the judge again, and call nobody.",
+    ),
+]
 Schema = Annotated[
     bool, typer.Option("--schema", help="Print the JSON Schema of *.call.toml, for editors; play nothing.")
 ]
@@ -77,6 +91,8 @@ def run_tests(
     report: Report = None,
     as_json: AsJson = False,
     only_list: OnlyList = False,
+    require_model: RequireModel = False,
+    rejudge: Rejudge = False,
     schema: Schema = False,
 ) -> None:
     """Play the scenarios (*.call.toml) and tests (test_*.py) of a project.
@@ -90,6 +106,10 @@ def run_tests(
     if schema:
         _show_schema()
         return
+    if rejudge:
+        from callbridge.cli.rejudging import rejudge as judge_again  # noqa: PLC0415 - of few runs
+
+        raise typer.Exit(judge_again(paths or [Path()], as_json=as_json))
     if importlib.util.find_spec("pytest") is None:
         _refuse(WITHOUT_PYTEST)
     from callbridge.cli.test_report import TestReport  # noqa: PLC0415 - nothing else waits for it
@@ -101,7 +121,13 @@ def run_tests(
     told = TestReport(is_quiet=as_json)
     kept = _read_baseline(baseline)
     wanted = Wanted(
-        paths=paths or [], keyword=keyword, runs=repeat, rate=rate, junit=junit, is_only_listed=only_list
+        paths=paths or [],
+        keyword=keyword,
+        runs=repeat,
+        rate=rate,
+        junit=junit,
+        is_only_listed=only_list,
+        is_model_required=require_model,
     )
     status = run(wanted, told)
     if only_list:

@@ -68,6 +68,8 @@ class TestReport:
         self._console.print(
             f"{word}  {escape(_place(test.name))}  [dim]{_of_runs(test)}{test.took_s:.2f} s[/]"
         )
+        if test.skipped:
+            self._console.print(f"      {escape(test.text.removeprefix('Skipped: ').rstrip())}")
 
     # --- Afterwards ---
 

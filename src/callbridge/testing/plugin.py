@@ -7,11 +7,11 @@ before a test asks for it.
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pytest
 
-from callbridge.testing.collecting.artefacts import LINES, OPTION, SPEECH_OPTION, folder_of
+from callbridge.testing.collecting.artefacts import LINES, OPTION, REQUIRE_MODEL, SPEECH_OPTION, folder_of
 from callbridge.testing.persona.missing import TextModelMissing
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from callbridge.testing.line import Line
     from callbridge.testing.played import PlayedCall
-
-REQUIRE_MODEL: Final = "--require-model"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 OPTION: Final = "--callbridge-artefacts"
 SPEECH_OPTION: Final = "--callbridge-speech"
+REQUIRE_MODEL: Final = "--require-model"
 
 LINES: Final = pytest.StashKey[list["Line"]]()
 """Of a test: the lines on which it has played its calls."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from callbridge.testing.collecting.artefacts import LINES
+from callbridge.testing.collecting.artefacts import LINES, REQUIRE_MODEL
 from callbridge.testing.collecting.items import RAN, RATE, RUNS
 from callbridge.testing.scenarios.told import Told
 
@@ -39,6 +39,8 @@ class Wanted:
     rate: float | None = None
     junit: Path | None = None
     is_only_listed: bool = False
+    is_model_required: bool = False
+    """A test that needs a text model and has none fails, and is not skipped."""
 
 
 def run(wanted: Wanted, listener: Listener) -> int:
@@ -52,6 +54,8 @@ def run(wanted: Wanted, listener: Listener) -> int:
         arguments += [f"--junitxml={wanted.junit}", "-o", "junit_suite_name=callbridge"]
     if wanted.is_only_listed:
         arguments.append("--collect-only")
+    if wanted.is_model_required:
+        arguments.append(REQUIRE_MODEL)
     if importlib.util.find_spec("xdist") is not None:
         arguments += ["-n", "0"]  # What a worker has heard of a call does not come back.
     with _without_advice():
