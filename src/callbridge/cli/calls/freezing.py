@@ -12,6 +12,7 @@ from callbridge.cli.records_database import records_database
 from callbridge.cli.serve import settings_or_refusal
 from callbridge.records.errors import RecordsError
 from callbridge.records.recording.stores import StoreAwayError
+from callbridge.server.config.who_answers import who_answers
 
 if TYPE_CHECKING:
     from callbridge.console.lanes import Sound
@@ -55,13 +56,14 @@ def _frozen(
     """
     from callbridge.records.reading import Records  # noqa: PLC0415 - SQLAlchemy is slow
     from callbridge.records.tapes import TapeStore  # noqa: PLC0415 - as above
-    from callbridge.testing.freezing import NotFrozenError, frozen, write  # noqa: PLC0415 - used here
+    from callbridge.testing.freezing import NotFrozenError, frozen, own_tools, write  # noqa: PLC0415 - used here
 
     records = Records(database)
     call_sid = named_sid(records, call)
     story = records.story(call_sid)
     if story is None:
         raise RecordsError(f"No call on record ends in {call!r}. `callbridge calls` lists them.")
+    _, answering = who_answers(settings).find(story.agent)
     try:
         made = frozen(
             story,
@@ -69,6 +71,7 @@ def _frozen(
             sound=_sound(settings, story),
             tape=TapeStore(database).lines(call_sid),
             agent=agent,
+            own_tools=own_tools(answering),
         )
         return made, write(made, into)
     except NotFrozenError as error:

@@ -12,8 +12,8 @@ from callbridge.records.errors import RecordsError
 
 if TYPE_CHECKING:
     from callbridge.console.lanes import Sound
-    from callbridge.records.database import Database
     from callbridge.records.story import CallStory
+    from callbridge.server.process.desk import Desk
 
 INTO: Final = Path("tests")
 
@@ -23,20 +23,21 @@ class CallFreezing:
     """Writes tests (`console.sources.Freezing`).
 
     Args:
-        database: where tapes are; nothing where no records are kept.
+        desk: of the service: who answers now, and where tapes are.
     """
 
-    database: Database | None
+    desk: Desk
 
     async def freeze(self, story: CallStory, sound: Sound | None) -> Frozen:
         """See `Freezing`."""
         return await asyncio.to_thread(self._freeze, story, sound)
 
     def _freeze(self, story: CallStory, sound: Sound | None) -> Frozen:
-        from callbridge.testing.freezing import NotFrozenError, frozen, write  # noqa: PLC0415 - of few calls
+        from callbridge.testing.freezing import NotFrozenError, frozen, own_tools, write  # noqa: PLC0415 - of few calls
 
+        _, agent = self.desk.plans.roster.find(story.agent)
         try:
-            made = frozen(story, sound=sound, tape=self._tape(story))
+            made = frozen(story, sound=sound, tape=self._tape(story), own_tools=own_tools(agent))
             path = write(made, INTO)
         except NotFrozenError as error:
             raise SourceError(str(error)) from error
@@ -45,11 +46,11 @@ class CallFreezing:
         return Frozen(str(path), f"callbridge test {path}", " ".join(made.missing))
 
     def _tape(self, story: CallStory) -> list[bytes]:
-        if self.database is None:
+        if self.desk.records is None:
             return []
         from callbridge.records.tapes import TapeStore  # noqa: PLC0415 - SQLAlchemy is slow, and there by now
 
         try:
-            return [*TapeStore(self.database).lines(story.call_sid)]
+            return [*TapeStore(self.desk.records.database).lines(story.call_sid)]
         except RecordsError as error:
             raise SourceError(str(error)) from error

@@ -59,7 +59,7 @@ async def watched(desk: Desk, *, is_public: bool, is_own: Callable[[str], bool])
     book = CallBook(desk.feed.subscribe, desk.prices, may_be_shown)
     past = None if desk.records is None else RecordedCalls(desk.records.database)
     sounds = None if desk.recordings is None else StoredSounds(desk.settings)
-    freezing = CallFreezing(None if desk.records is None else desk.records.database)
+    freezing = CallFreezing(desk)
     no_sound = _NOT_ASKED if is_public else _NOT_YET
     async with book.kept(), asyncio.TaskGroup() as tasks:
         recorded = _Recorded(desk, is_own if is_public else lambda _call_sid: True)

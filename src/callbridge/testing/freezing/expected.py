@@ -1,21 +1,16 @@
-"""What is expected of a frozen call: its tools, what was heard, how it ended. Pure, as text."""
+"""What is expected of a frozen call: its tools, what was heard, how it ended. Pure; as text."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from callbridge.testing.freezing import toml
 from callbridge.testing.freezing.replies import arguments_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
     from callbridge.records.story import CallStory, ToolUse
-
-_ANSWERED: Final = frozenset({"answered", "stored"})
-"""Outcomes of a tool that did what it was asked for."""
 
 _ENDED_BY: Final = {"agent_hangup": "agent", "caller_hangup": "caller"}
 
@@ -26,23 +21,12 @@ def uses_of(story: CallStory) -> list[ToolUse]:
     return sorted(used, key=lambda tool: tool.began_ms)
 
 
-def _parsed(text: str) -> Any:
-    """JSON as its value, and everything else as the text that it is."""
-    try:
-        return msgspec.json.decode(text.encode())
-    except msgspec.DecodeError:
-        return text
-
-
-def tables(story: CallStory, own_tools: Collection[str]) -> Iterator[str]:
-    """`[expect]`, its tools, and what the agent's own tools answered."""
+def tables(story: CallStory) -> Iterator[str]:
+    """`[expect]`, and each call of a tool with its arguments."""
     uses = uses_of(story)
     yield toml.table("expect", dict(_whole(story, uses)))
     for expected in _each_tool(uses):
         yield "[" + toml.table("expect.tool", expected).replace("]", "]]", 1)
-    for name in dict.fromkeys(use.name for use in uses):
-        if name in own_tools:
-            yield toml.table(f"tools.{toml.key(name)}", answers_of(name, uses))
 
 
 def _whole(story: CallStory, uses: list[ToolUse]) -> Iterator[tuple[str, Any]]:
@@ -72,9 +56,3 @@ def _each_tool(uses: list[ToolUse]) -> Iterator[dict[str, Any]]:
         if key not in told and arguments:
             told.add(key)
             yield {"name": use.name, "arguments": arguments, "times": counts[key]}
-
-
-def answers_of(name: str, uses: list[ToolUse]) -> dict[str, Any]:
-    """What a tool answered, one time after the other."""
-    results = [_parsed(use.result) for use in uses if use.name == name and use.outcome in _ANSWERED]
-    return {"returns": results[0]} if len(results) == 1 else {"returns_in_turn": results}

@@ -16,18 +16,20 @@ from callbridge.call.tapes.text import TapeError
 from callbridge.records.replaying import read
 from callbridge.simulators.audio import SAMPLE_RATE, decode_mulaw
 from callbridge.testing.freezing import expected, toml
+from callbridge.testing.freezing.answers import doubles_of
 from callbridge.testing.freezing.caller import WORDLESS, done_in
 from callbridge.testing.freezing.replies import moves_of, replies_in, replies_on
 from callbridge.testing.scenarios.file_model import SUFFIX
 from callbridge.wire.audio import BYTES_PER_MS, SILENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from callbridge.call.tapes.entries import Entry
     from callbridge.console.lanes import Sound
     from callbridge.records.story import CallStory, Span
+    from callbridge.testing.doubles import AnyDouble
     from callbridge.testing.freezing.caller import Done
 
 NAME_SID: Final = 6
@@ -98,7 +100,8 @@ def frozen(
         toml.commented([f"Frozen from the call {story.call_sid}. It passes while the agent does the same."]),
         *([toml.commented(missing)] if missing else []),
         "\n".join(toml.assignment(*entry) for entry in content.items()),
-        *expected.tables(story, own_tools),
+        *expected.tables(story),
+        *_doubled(doubles_of(story, own_tools, tapes)),
     ]
     files = {f"{name}{SUFFIX}": ("\n\n".join(parts) + "\n").encode(), **sounds}
     return Frozen(name, files, missing)
@@ -118,6 +121,13 @@ def write(made: Frozen, into: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return into / made.scenario
+
+
+def _doubled(doubles: Mapping[str, Sequence[AnyDouble]]) -> Iterator[str]:
+    """`[tools]`, a line for each."""
+    if doubles:
+        plain = {name: [_plain(one) for one in each] for name, each in doubles.items()}
+        yield toml.table("tools", {name: each[0] if len(each) == 1 else each for name, each in plain.items()})
 
 
 def _tapes(lines: Iterable[bytes]) -> tuple[list[list[Entry]], str]:
@@ -148,21 +158,24 @@ def _with_sounds(done: Sequence[Done], sound: Sound | None, name: str) -> tuple[
 
 
 def _plain(written: Any) -> Any:
-    """A step or a move without what says nothing; what is but a text is that text."""
-    if isinstance(written, str):
-        return written
-    plain = msgspec.to_builtins(written)
-    usual = {field.encode_name: _usual(field) for field in msgspec.structs.fields(written)}
-    told = {name: value for name, value in plain.items() if name not in usual or value != usual[name]}
-    tag = type(written).__struct_config__.tag_field
-    return told["text"] if told.keys() == {tag, "text"} else told
+    """A step, a move or a double without what says nothing; one that is but a text is that text."""
+    if isinstance(written, list | tuple):
+        return [_plain(one) for one in written]
+    if not isinstance(written, msgspec.Struct):
+        return msgspec.to_builtins(written)
+    config = type(written).__struct_config__
+    told = {str(config.tag_field): config.tag}
+    for field in msgspec.structs.fields(written):
+        value = getattr(written, field.name)
+        if field.required or value != _usual(field):
+            told[field.encode_name] = _plain(value)
+    return told["text"] if told.keys() == {config.tag_field, "text"} else told
 
 
 def _usual(field: msgspec.structs.FieldInfo) -> object:
-    """What a field says by itself, as plain data; what equals nothing where it has to be written."""
-    if field.default_factory is not msgspec.NODEFAULT:
-        return field.default_factory()
-    return [] if field.default == () else field.default
+    """What a field says by itself."""
+    factory = field.default_factory
+    return field.default if factory is msgspec.NODEFAULT else factory()
 
 
 def cut_out(sound: Sound, span: Span) -> bytes:

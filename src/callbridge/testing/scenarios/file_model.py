@@ -9,6 +9,7 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
+from callbridge.testing.doubles import AnyDouble
 from callbridge.testing.effects import AnyEffect
 from callbridge.testing.moves import ModelMove
 from callbridge.testing.persona.judge import Judge
@@ -27,6 +28,7 @@ Tag: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0
 Rate: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Runs: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=RUNS_MAX)]
 Setting: TypeAlias = str | int | float | bool
+Doubled: TypeAlias = str | AnyDouble | Annotated[tuple[AnyDouble, ...], msgspec.Meta(min_length=1)]
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +45,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     model: tuple[ModelMove, ...] | Improvised = ()
     """What the model does, one move for each response. A text is said. Or a table: a text model improvises
     it."""
+    tools: dict[str, Doubled] = {}
+    """What runs in place of a tool: a text that it returns; a table that says what it `does`, or a list of
+    these, one for each time that it is called."""
     effects: tuple[AnyEffect, ...] = ()
     """What is not perfect: noise, soft speech, lost frames, …"""
     speech: Speech | None = None

@@ -61,6 +61,7 @@ class ScenarioPlayer:
                 self._roster,
                 caller=caller_of(found),
                 model=scenario.model,
+                tools=scenario.tools,
                 effects=scenario.effects,
                 speech=self.speech,
                 seed=seed,
