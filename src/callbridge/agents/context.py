@@ -86,6 +86,8 @@ class About:
     """The same for every call of this caller, and no number: under it what is remembered of them is kept."""
     earlier: Earlier | None = None
     """What is remembered of the caller's last call."""
+    wall_now: Callable[[], float] = time.time
+    """Seconds since 1970."""
 
 
 class Spoken(Awaitable[bool]):
@@ -186,7 +188,7 @@ class Call(Generic[ValuesT]):
     @property
     def local_time(self) -> dt.datetime:
         """What the clock shows where the agent is at home (`Agent(time_zone=…)`)."""
-        return dt.datetime.now(zoneinfo.ZoneInfo(self._about.time_zone))
+        return dt.datetime.fromtimestamp(self._about.wall_now(), zoneinfo.ZoneInfo(self._about.time_zone))
 
     @property
     def transcript(self) -> Sequence[Line]:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from callbridge.call.facts import Fact
     from callbridge.records.story import CallStory
     from callbridge.records.telling import StoredFact
+    from callbridge.simulators.account import Message
     from callbridge.simulators.phone import CallReport, PhoneStream
+    from callbridge.simulators.phone.people_report import PersonReport
     from callbridge.simulators.voice_model import Journal
     from callbridge.testing.logged import LogLine
     from callbridge.testing.persona.conversation import Conversation
@@ -93,6 +95,10 @@ class CallData:
     """What must not be in a call that proves anything; see `Complaint`."""
     story_from_ms: int
     """What the times of `story` are late by, as the phone counts: from the dialling to the first fact."""
+    people: tuple[PersonReport, ...] = ()
+    """What came of the calls to people, where a test has any."""
+    texts: tuple[Message, ...] = ()
+    """Text messages of the account, in and out."""
     seed: int = 0
     title: str = field(default="call", kw_only=True)
     """What it is called in reports and files."""

@@ -82,6 +82,7 @@ def caller_of(
     words: CallerWords,
     *,
     is_more_to_come: Callable[[], bool],
+    stays: bool = False,
 ) -> phone.CallerScript:
     """The caller who follows these steps.
 
@@ -90,6 +91,7 @@ def caller_of(
         audio_of: makes what they say audible.
         words: is told what they say, as they begin to.
         is_more_to_come: whether the agent, who is quiet, will go on.
+        stays: at the end they wait for the other side to hang up: somebody may be put on the line.
     """
     planned: list[phone.Step] = []
     texts: dict[int, str] = {}
@@ -98,7 +100,7 @@ def caller_of(
             planned.append(part)
             texts[id(part)] = text
     if not planned or not isinstance(planned[-1], phone.HangUp | phone.Vanish):
-        planned.append(phone.WaitForAgent())
+        planned += [phone.WaitForAgent(), *([phone.WaitForEnd()] if stays else [])]
 
     def begin(step: phone.Step) -> None:
         if text := texts.get(id(step), ""):

@@ -11,7 +11,7 @@ from callbridge.testing.call_data import Complaint
 from callbridge.testing.heard import heard_items
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from callbridge.testing.call_data import CallData
     from callbridge.testing.logged import LogLine
@@ -23,8 +23,8 @@ SILENCE_MS_MAX: Final = 4000
 
 def complaints_of(
     call: CallData, prompter: MovesPrompter, placed_at: float, max_call_s: float
-) -> tuple[Complaint, ...]:
-    """All of them, in the order of their moments; those that have none come last.
+) -> list[Complaint]:
+    """All of them.
 
     Args:
         call: what was played.
@@ -32,7 +32,7 @@ def complaints_of(
         placed_at: when it was dialled, by the clock of its loop.
         max_call_s: when the caller was to hang up at the latest.
     """
-    found = [
+    return [
         *_of_moves(prompter, placed_at),
         *_of_the_end(call, max_call_s),
         *_of_tools(call),
@@ -41,6 +41,10 @@ def complaints_of(
         *_of_audio(call),
         *_of_the_log(call),
     ]
+
+
+def in_order(found: Iterable[Complaint]) -> tuple[Complaint, ...]:
+    """By their moments; those that have none come last."""
     return tuple(sorted(found, key=lambda one: math.inf if one.at_ms is None else one.at_ms))
 
 
@@ -100,7 +104,8 @@ def _is_of_a_tool(line: LogLine) -> bool:
 
 
 def _of_the_phone(call: CallData) -> Iterator[Complaint]:
-    for warning in call.phone.warnings:
+    of_people = [warning for person in call.people for warning in person.warnings]
+    for warning in (*call.phone.warnings, *of_people):
         what = f"{warning.code} {warning.meaning}: {warning.detail} ({warning.remedy})"
         yield Complaint("carrier", what, warning.first_at_ms)
     for finding in call.phone.findings:

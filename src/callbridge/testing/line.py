@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from callbridge.agents.choosing.gathering import Answering
+    from callbridge.simulators.phone import Person
     from callbridge.testing.doubles import DoubleOf
     from callbridge.testing.effects import AnyEffect
     from callbridge.testing.persona.casting import CallerPart, ModelPart
@@ -38,6 +39,10 @@ class CallArguments(TypedDict, total=False):
     tools: Mapping[str, DoubleOf]
     """What runs in place of tools, by their names: `{"opening_hours": Returns("8 to 14", after_s=2)}`. What
     the model is offered stays the agent's own."""
+    people: Mapping[str, str | Person | Sequence[Person]]
+    """Who can be rung, for transfers: by number what they do (`takes`, `busy`, `no-answer`, `mailbox`,
+    `declines`, `hangs-up`, `presses 1`, behind it `@5` for how long it rings). With it, even if it is empty,
+    the account is there, for texts. Where there are any, the caller stays until the other side hangs up."""
     effects: Sequence[AnyEffect]
     """What is not perfect about the caller and their line."""
     speech: Speech

@@ -27,8 +27,10 @@ from callbridge.server.process.serving import serving
 from callbridge.simulators.phone import CallSettings, SimulatedCall, StreamSettings
 from callbridge.simulators.phone.recording import tracks
 from callbridge.simulators.voice_model import Script, SessionSettings, serve_model
+from callbridge.testing.around import around_call
+from callbridge.testing.call_data import Complaint
 from callbridge.testing.calling import CallerWords
-from callbridge.testing.complaints import complaints_of
+from callbridge.testing.complaints import complaints_of, in_order
 from callbridge.testing.doubles import Doubles
 from callbridge.testing.effects import Affected
 from callbridge.testing.listening import is_more_to_come_from
@@ -49,8 +51,9 @@ if TYPE_CHECKING:
     from callbridge.agents.choosing.gathering import Answering
     from callbridge.observe.feed import Subscription
     from callbridge.server.config.settings import Settings
-    from callbridge.simulators.phone import Caller, CallReport
+    from callbridge.simulators.phone import Caller, CallReport, Person
     from callbridge.simulators.voice_model.server import ModelServer
+    from callbridge.testing.around import Around
     from callbridge.testing.calling import AudioOf
     from callbridge.testing.doubles import DoubleOf
     from callbridge.testing.effects import AnyEffect
@@ -64,6 +67,9 @@ if TYPE_CHECKING:
 API_KEY: Final = "sk-" + "t" * 48
 ACCOUNT_SID: Final = "AC" + "7" * 32
 AUTH_TOKEN: Final = "7" * 32
+
+REAL_PACE: Final = 0.1
+"""Over real sockets a ring of 20 s takes 2 s."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +85,8 @@ class Order:
     """The same of the model's."""
     effects: Sequence[AnyEffect] = ()
     """What is not perfect about the caller and their line."""
+    people: Mapping[str, str | Person | Sequence[Person]] | None = None
+    """Who can be rung. None: the account is not there either."""
     tools: Mapping[str, DoubleOf] | None = None
     """What runs in place of which tools."""
     seed: int = 0
@@ -114,6 +122,16 @@ def variables(port: int, model_url: str, more: Mapping[str, str]) -> dict[str, s
     return {**usual, **more}
 
 
+def with_account(api_url: str, number: str) -> dict[str, str]:
+    """What the service is told of its account, where there is one to be asked."""
+    return {
+        "CALLBRIDGE_TWILIO_REST": "true",
+        "CALLBRIDGE_TWILIO_API_URL": api_url,
+        "CALLBRIDGE_TEXT_FROM": number,
+        "CALLBRIDGE_FALLBACK_CALLER_ID": number,
+    }
+
+
 @dataclass
 class Finished:
     """A call that is over, as its sides have left it."""
@@ -126,6 +144,7 @@ class Finished:
     prompter: MovesPrompter
     stored: tuple[StoredFact, ...]
     goal: str
+    around: Around | None
     log: tuple[LogLine, ...] = ()
 
 
@@ -156,29 +175,59 @@ async def play(order: Order, kept: Kept) -> PlayedCall:
 
 async def _served(order: Order, kept: Kept) -> Finished:
     """Starts the model and the service, places the call, and stops them all again."""
-    loop, wall_clock = asyncio.get_running_loop(), kept.wall_now
-    words = CallerWords(loop.time)
+    clock, wall_clock = asyncio.get_running_loop().time, kept.wall_now
+    words = CallerWords(clock)
     prompter = prompter_of(order.model, order.text_models, words, order.voice)
     heard = SessionSettings(seed=order.seed, keep_audio=True)
-    async with serve_model(Script(), settings=heard, prompter=prompter, wall_clock=wall_clock) as model:
-        with contextlib.closing(_listener()) as listener:
-            environment = variables(listener.getsockname()[1], model.url, order.settings)
-            settings = read_settings(environment)
-            roster = roster_for(order.answering, order.settings)
-            app = create_app(
-                settings, roster, state=kept.state(settings), clock=loop.time, wall_clock=wall_clock
-            )
-            doubles = Doubles(order.tools or {}, roster.agents.values())
-            with doubles.in_place(), follow(app, with_words=False) as events:
-                phone, caller = _phone(order, settings, words, is_more_to_come_from(model, loop.time))
-                async with (
-                    serving(uvicorn_config(app, settings), listener),
-                    _real_words(order, partial(follow, app)) as real,
-                ):
-                    introduce(caller, prompter, phone, model.sessions, loop.time, real)
-                    report = await phone.run()
-                stored = await _stored(events, report.call_sid)
-    return Finished(order, settings, phone, report, model, prompter, stored, goal_of(caller))
+    roster = roster_for(order.answering, order.settings)
+    doubles = Doubles(order.tools or {}, roster.agents.values())
+    async with contextlib.AsyncExitStack() as opened:
+        model = await opened.enter_async_context(
+            serve_model(Script(), settings=heard, prompter=prompter, wall_clock=wall_clock)
+        )
+        around = await _around(order, opened, wall_clock)
+        listener = opened.enter_context(contextlib.closing(_listener()))
+        settings = _settings(order, listener, model.url, around)
+        app = create_app(settings, roster, state=kept.state(settings), clock=clock, wall_clock=wall_clock)
+        opened.enter_context(doubles.in_place())
+        events = opened.enter_context(follow(app, with_words=False))
+        phone, caller = _phone(order, settings, words, is_more_to_come_from(model, clock), around)
+        async with (
+            serving(uvicorn_config(app, settings), listener),
+            _real_words(order, partial(follow, app)) as real,
+        ):
+            introduce(caller, prompter, phone, model.sessions, clock, real)
+            report = await phone.run()
+            if around is not None:
+                await around.let_go()
+        stored = await _stored(events, report.call_sid)
+    return Finished(order, settings, phone, report, model, prompter, stored, goal_of(caller), around)
+
+
+async def _around(
+    order: Order, opened: contextlib.AsyncExitStack, wall_clock: Callable[[], float]
+) -> Around | None:
+    """People and the account, where a test has any."""
+    if order.people is None:
+        return None
+    return await opened.enter_async_context(
+        around_call(
+            (ACCOUNT_SID, AUTH_TOKEN),
+            order.to_number,
+            order.people,
+            opened.enter_context(contextlib.closing(_listener())),
+            wall_clock,
+            pace=1.0 if _is_virtual() else REAL_PACE,
+        )
+    )
+
+
+def _settings(order: Order, listener: socket.socket, model_url: str, around: Around | None) -> Settings:
+    more = {} if around is None else with_account(around.api_url, order.to_number)
+    settings = read_settings(variables(listener.getsockname()[1], model_url, {**more, **order.settings}))
+    if around is not None:
+        around.lead(settings.voice_url)
+    return settings
 
 
 def roster_for(answering: Answering | str | Path, settings: Mapping[str, str]) -> Roster:
@@ -206,8 +255,16 @@ def _listener() -> socket.socket:
     return cast("socket.socket", loop.network.listener()) if isinstance(loop, VirtualLoop) else tcp_listener()
 
 
+def _is_virtual() -> bool:
+    return isinstance(asyncio.get_running_loop(), VirtualLoop)
+
+
 def _phone(
-    order: Order, settings: Settings, words: CallerWords, is_more_to_come: Callable[[], bool]
+    order: Order,
+    settings: Settings,
+    words: CallerWords,
+    is_more_to_come: Callable[[], bool],
+    around: Around | None,
 ) -> tuple[SimulatedCall, Caller]:
     """The phone, and who calls by it, without what the line does to their voice."""
     affected = Affected(order.effects, order.seed)
@@ -217,8 +274,15 @@ def _phone(
         voices.append(affected.voice(order.audio_of(text, file)))
         return voices[-1]
 
-    is_live = not isinstance(asyncio.get_running_loop(), VirtualLoop)
-    caller = who_calls(order.caller, order.text_models, words, audio_of, is_more_to_come, is_live=is_live)
+    caller = who_calls(
+        order.caller,
+        order.text_models,
+        words,
+        audio_of,
+        is_more_to_come,
+        is_live=not _is_virtual(),
+        stays=bool(order.people),
+    )
     line = CallSettings(
         account_sid=ACCOUNT_SID,
         auth_token=AUTH_TOKEN,
@@ -228,6 +292,8 @@ def _phone(
         stream=StreamSettings(clips=clips_of(settings)),
         network=affected.network,
         max_call_s=order.max_call_s,
+        exchange=None if around is None else around.exchange,
+        verb_time=0.0 if around is None else around.pace,
     )
     return SimulatedCall(settings.voice_url, affected.caller(caller, voices), line), caller
 
@@ -272,7 +338,21 @@ def _put_together(finished: Finished, placed_at: float) -> PlayedCall:
         has_real_model=isinstance(finished.order.model, RealModel),
         persona=finished.order.caller if isinstance(finished.order.caller, Persona) else None,
         goal=finished.goal,
+        people=() if finished.around is None else finished.around.people,
+        texts=() if finished.around is None else finished.around.texts,
         exchanges=tuple(finished.order.text_models.exchanges) if finished.order.text_models else (),
     )
-    found = complaints_of(call, finished.prompter, phone.placed_at, finished.order.max_call_s)
-    return replace(call, complaints=found)
+    max_call_s = finished.order.max_call_s
+    found = [
+        *complaints_of(call, finished.prompter, phone.placed_at, max_call_s),
+        *_of_the_account(finished.around, placed_at),
+    ]
+    return replace(call, complaints=in_order(found))
+
+
+def _of_the_account(around: Around | None, placed_at: float) -> list[Complaint]:
+    alerts = () if around is None else around.alerts
+    return [
+        Complaint("carrier", f"{alert.code} {alert.detail}", round((alert.at - placed_at) * 1000))
+        for alert in alerts
+    ]

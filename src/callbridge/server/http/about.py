@@ -99,6 +99,7 @@ def about(
         desk.settings.language or "",
         desk.settings.time_zone,
         desk.remembered_key(caller),
+        wall_now=desk.wall_now,
     )
 
 

@@ -37,7 +37,11 @@ BODY_BYTES_MAX = 1_000_000
 
 @asynccontextmanager
 async def serve_account(
-    account: SimulatedAccount, host: str = "127.0.0.1", port: int = 0
+    account: SimulatedAccount,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    listener: socket.socket | None = None,
 ) -> AsyncIterator[AccountServer]:
     """Serve the REST API of an account.
 
@@ -45,11 +49,12 @@ async def serve_account(
         account: what is served.
         host: address to listen on.
         port: 0 for a free one; `AccountServer.base_url` has it.
+        listener: where it listens already, in place of these.
 
     Raises:
         OSError: the port is taken.
     """
-    with socket.create_server((host, port)) as listener:
+    with contextlib.closing(listener or socket.create_server((host, port))) as listener:
         server = AccountServer(account, f"http://{host}:{listener.getsockname()[1]}")
         async with server.hooks, asyncio.TaskGroup() as tasks:
             working = tasks.create_task(server.work(), name="account-work")

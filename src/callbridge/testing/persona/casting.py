@@ -82,10 +82,11 @@ def who_calls(
     is_more_to_come: Callable[[], bool],
     *,
     is_live: bool,
+    stays: bool,
 ) -> Caller:
     """Who calls."""
     if not isinstance(caller, Persona):
-        return caller_of(caller, audio_of, words, is_more_to_come=is_more_to_come)
+        return caller_of(caller, audio_of, words, is_more_to_come=is_more_to_come, stays=stays)
     assert text_models is not None, "a persona asks one"
 
     def spoken(text: str) -> bytes:
