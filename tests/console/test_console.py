@@ -11,7 +11,8 @@ import pytest
 from fastapi import APIRouter
 from starlette.testclient import TestClient
 
-from callbridge.console.app import Notice, Section, create_console
+from callbridge.console.app import Section, create_console
+from callbridge.console.notice import Notice
 from callbridge.console.pages import page
 from callbridge.console.vendored import LIST, STATIC, VENDOR, vendored_files
 

@@ -26,10 +26,10 @@ from callbridge.cli.development.configuration import (
     Told,
     development_settings,
     listeners_for,
+    may_open_browser,
     what_is_told,
 )
 from callbridge.cli.development.folder import calls_folder
-from callbridge.cli.development.pages import Pages, may_open_browser
 from callbridge.cli.development.running import Public, Run, ended_like_ctrl_c
 from callbridge.cli.development.screen import Screen, how_to_call
 from callbridge.cli.development.trouble import DevTrouble
@@ -214,6 +214,8 @@ class Session:
             SettingsError: something that was told is wrong.
             StartError: the agent cannot be loaded, or something else that the settings name.
         """
+        from callbridge.cli.development.pages import Pages  # noqa: PLC0415 - other commands need none
+
         run, opened = self._runner.run, self._opened
         listeners = listeners_for(self._told)
         for listener in listeners:

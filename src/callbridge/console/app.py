@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Scope
 
+    from callbridge.console.notice import Notice
+
 FOR_EVER: Final = "public, max-age=31536000, immutable"
 ASK_AGAIN: Final = "no-cache"
 """What is ours may change with the next start."""
@@ -49,16 +51,6 @@ class Section:
     word: str
     path: str
     router: APIRouter
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """What whoever looks at a page is to know: a fault in the agent's new code, or that it was taken."""
-
-    words: str
-    detail: str = ""
-    """Of several lines."""
-    is_bad: bool = False
 
 
 def create_console(

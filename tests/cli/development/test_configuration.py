@@ -18,6 +18,7 @@ from callbridge.cli.development.configuration import (
     SPEND_HOUR_DOLLARS,
     development_settings,
     listeners_for,
+    may_open_browser,
     what_is_told,
 )
 from callbridge.cli.development.folder import NAME, calls_folder
@@ -111,6 +112,24 @@ def test_calls_are_kept_in_the_project_and_go_nowhere_else(
             None if place is None else str(folder / "recordings")
         )
     assert (settings.keep_words, settings.replay_share) == (False, 0), "nothing is kept without a place"
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_terminal", "may"),
+    [
+        ({"DISPLAY": ":0"}, True, True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, True, True),
+        ({}, True, False),
+        ({"DISPLAY": ":0"}, False, False),
+        ({"DISPLAY": ":0", "CI": "true"}, True, False),
+    ],
+)
+def test_a_browser_opens_where_somebody_sees_it(
+    variables: dict[str, str], is_terminal: bool, may: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: is_terminal)
+    monkeypatch.setattr("sys.platform", "linux")
+    assert may_open_browser(variables) is may
 
 
 def test_where_no_folder_can_be_made_nothing_is_kept(tmp_path: Path) -> None:

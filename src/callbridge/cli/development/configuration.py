@@ -5,6 +5,7 @@ Everything that can be known is not asked. What is made up is nobody's, and work
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -129,6 +130,14 @@ def development_settings(
             "log_format": LogFormat.CONSOLE,
         }
     )
+
+
+def may_open_browser(variables: Mapping[str, str]) -> bool:
+    """Whether somebody sits before this process, with a screen that shows windows. In CI nobody does."""
+    if "CI" in variables or not sys.stdout.isatty():
+        return False
+    has_windows = sys.platform in {"darwin", "win32"}
+    return has_windows or bool({"DISPLAY", "WAYLAND_DISPLAY"} & variables.keys())
 
 
 def _kept(folder: Path | None) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import sys
 import webbrowser
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -24,10 +23,10 @@ from callbridge.simulators.phone import FROM_NUMBER, TO_NUMBER
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
 
     from callbridge.cli.development.configuration import Told
-    from callbridge.console.app import Notice
+    from callbridge.console.notice import Notice
     from callbridge.console.watch import Watch
     from callbridge.server.config.settings import Settings
     from callbridge.server.preparing import Prepared
@@ -105,11 +104,3 @@ class Pages:
         if self.opens_browser:
             with contextlib.suppress(webbrowser.Error):
                 await asyncio.to_thread(webbrowser.open, self.address)
-
-
-def may_open_browser(variables: Mapping[str, str]) -> bool:
-    """Whether somebody sits before this process, with a screen that shows windows. In CI nobody does."""
-    if "CI" in variables or not sys.stdout.isatty():
-        return False
-    has_windows = sys.platform in {"darwin", "win32"}
-    return has_windows or bool({"DISPLAY", "WAYLAND_DISPLAY"} & variables.keys())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from callbridge.agents.agent import AgentError
-from callbridge.console.app import Notice
+from callbridge.console.notice import Notice
 from callbridge.server.config.who_answers import who_answers
 
 if TYPE_CHECKING:

@@ -80,9 +80,9 @@ class Talks:
     @property
     def voice(self) -> str:
         """What speaks for who types, in words."""
-        return (
-            f"{ESPEAK} speaks it for you." if can_speak() else f"Nothing here can speak it: install {ESPEAK}."
-        )
+        if can_speak():
+            return f"{ESPEAK} speaks it for you."
+        return f"Sounds without words stand for it, as long as it is. For a voice install {ESPEAK}."
 
     def has(self, call_sid: str) -> bool:
         """Whether it is a call from the page."""
