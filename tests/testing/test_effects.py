@@ -62,8 +62,9 @@ def test_noise_is_so_much_softer_than_the_caller_is_then(kind: type[Noise | Babb
 
 
 def test_a_noise_is_there_for_who_says_nothing_too() -> None:
-    stream = PhoneStream(IDENTITY, Affected([Noise(20)]).caller(CallerScript([WaitForEnd()])))
-    assert dbfs(sent(PhoneDriver(stream).run_to(1000), 100, 900)) == pytest.approx(-40, abs=1)
+    effects = [SoftSpeech(3), Noise(20)]
+    stream = PhoneStream(IDENTITY, Affected(effects).caller(CallerScript([WaitForEnd()])))
+    assert dbfs(sent(PhoneDriver(stream).run_to(1000), 100, 900)) == pytest.approx(-43, abs=1)
 
 
 @pytest.mark.parametrize(("effect", "share"), [(FastSpeech(1.5), 1 / 1.5), (SlowSpeech(1.5), 1.5)])

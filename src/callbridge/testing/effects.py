@@ -6,14 +6,14 @@ All from the seed of the call, so that a call that went wrong goes wrong again. 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, assert_never, cast
 
 import msgspec
 
 from callbridge.simulators import phone
 from callbridge.simulators.sounds import SoundKind, attenuated, make_cough, speech_dbfs
 from callbridge.simulators.voice_changes import phone_band, stretched
-from callbridge.simulators.wordless import SPEECH_DBFS, wordless
+from callbridge.simulators.wordless import wordless
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -172,6 +172,9 @@ def _refuse_pace(factor: float) -> None:
 
 MHM_LOSS_DB: Final = 6.0
 
+_A_WORD: Final = "Hello?"
+"""As loud as whatever a caller says of whom it is not known yet."""
+
 
 class Affected:
     """The effects of one call, ready to be applied.
@@ -181,8 +184,9 @@ class Affected:
         seed: of the call.
     """
 
-    def __init__(self, effects: Sequence[AnyEffect], seed: int = 0) -> None:
-        self._effects = tuple(effects)
+    def __init__(self, effects: Sequence[Effect], seed: int = 0) -> None:
+        # A list of several kinds is one of `Effect` to a type checker, and there are no kinds but these.
+        self._effects = cast(tuple[AnyEffect, ...], tuple(effects))
         self._seed = seed
 
     def voice(self, audio: bytes) -> bytes:
@@ -196,11 +200,9 @@ class Affected:
 
         Args:
             caller: who speaks.
-            voices: all that they say, by `voice`: noise is measured against it.
+            voices: all that they say, by `voice`, as far as it is known: noise is measured against it.
         """
-        level_dbfs = speech_dbfs(b"".join(voices))
-        if level_dbfs == float("-inf"):
-            level_dbfs = SPEECH_DBFS
+        level_dbfs = speech_dbfs(b"".join(voices) or self.voice(wordless(_A_WORD)))
         for number, effect in enumerate(self._effects):
             place = _place(effect, level_dbfs, self._seed * 100 + number)
             if place is not None:

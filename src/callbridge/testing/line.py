@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from callbridge.agents.choosing.gathering import Answering
     from callbridge.simulators.phone import Person
     from callbridge.testing.doubles import DoubleOf
-    from callbridge.testing.effects import AnyEffect
+    from callbridge.testing.effects import Effect
     from callbridge.testing.persona.casting import CallerPart, ModelPart
     from callbridge.testing.played import PlayedCall
 
@@ -43,7 +43,7 @@ class CallArguments(TypedDict, total=False):
     """Who can be rung, for transfers: by number what they do (`takes`, `busy`, `no-answer`, `mailbox`,
     `declines`, `hangs-up`, `presses 1`, behind it `@5` for how long it rings). With it, even if it is empty,
     the account is there, for texts. Where there are any, the caller stays until the other side hangs up."""
-    effects: Sequence[AnyEffect]
+    effects: Sequence[Effect]
     """What is not perfect about the caller and their line."""
     speech: Speech
     """How the words of both become speech; by default as on the line."""

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from callbridge.testing.around import Around
     from callbridge.testing.calling import AudioOf
     from callbridge.testing.doubles import DoubleOf
-    from callbridge.testing.effects import AnyEffect
+    from callbridge.testing.effects import Effect
     from callbridge.testing.keeping import Kept
     from callbridge.testing.logged import LogLine
     from callbridge.testing.persona.casting import CallerPart, ModelPart
@@ -83,7 +83,7 @@ class Order:
     """Makes the caller's words audible."""
     voice: Callable[[str], bytes]
     """The same of the model's."""
-    effects: Sequence[AnyEffect] = ()
+    effects: Sequence[Effect] = ()
     """What is not perfect about the caller and their line."""
     people: Mapping[str, str | Person | Sequence[Person]] | None = None
     """Who can be rung. None: the account is not there either."""
