@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import html
 import json
 import wave
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
+from typer.testing import CliRunner
 
+from callbridge.cli import app
+from callbridge.cli.demo_page import NEXT_STEPS, DemoPage
+from callbridge.simulators.phone import WaitForAgent, WaitForEnd
 from e2e.commands import run
+from e2e.stack import hello_and_goodbye, stack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +51,32 @@ async def test_the_demo_ends_well_and_reports_in_json(tmp_path: Path) -> None:
     assert report["recording"] == str(saved)
     with wave.open(str(saved)) as recording:
         assert recording.getnframes() / 8 > report["audio_heard_ms"]
+
+
+@pytest.mark.heavy  # A call of some seconds.
+async def test_the_page_stays_when_the_service_of_the_demo_has_ended(tmp_path: Path) -> None:
+    """With the call, its sound as the simulated phone heard it, and what to do next."""
+    recording, said = tmp_path / "demo.wav", list[str]()
+    async with DemoPage(recording, opens_browser=False, say=said.append) as page:
+        async with stack(hello_and_goodbye()) as running:
+            await page.show(running.desk)
+            call = await running.call([WaitForAgent(), WaitForEnd()], save=recording)
+        address = said[0].split()[-1]
+        async with httpx.AsyncClient(base_url=address.partition("?")[0]) as browser:
+            await browser.get(address)
+            assert f"/calls/{call.sid}" in (await browser.get("/calls")).text
+            shown = (await browser.get(f"/calls/{call.sid}")).text
+            sound = await browser.get(f"/calls/{call.sid}/audio.wav")
+    assert "Hello, goodbye." in shown
+    for _what, how in NEXT_STEPS:
+        assert html.escape(how) in shown
+    assert len(sound.content) > 900 * 16
+
+
+def test_a_page_and_a_report_do_not_go_together() -> None:
+    ended = CliRunner().invoke(app, ["demo", "--page", "--json"])
+    assert ended.exit_code == 2
+    assert "--page stays" in ended.stderr
 
 
 def assert_turns_are_those_of_the_script(turns: list[dict[str, object]]) -> None:
