@@ -15,16 +15,22 @@ if TYPE_CHECKING:
     from callbridge.simulators.text_model import TextModelServer
 
 
-@pytest.fixture
-def text_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[TextModel]:
-    """The model; it does what `will` and `will_answer` tell it."""
+@pytest.fixture(scope="module")
+def text_server() -> Iterator[TextModelServer]:
+    """A text model on a port of this machine, for all tests of a module."""
     pytest.importorskip("openai", reason="needs pip install 'callbridge[analysis]'")
     with beside(serve_text_model(TextModel())) as server:
-        running: TextModelServer = server
-        monkeypatch.setenv("CALLBRIDGE_ANALYSIS_URL", running.base_url)
-        monkeypatch.setenv("CALLBRIDGE_TEST_MODEL", "gpt-5-mini")
-        monkeypatch.setenv("OPENAI_API_KEY", "test")
-        yield running.model
+        yield server
+
+
+@pytest.fixture
+def text_model(text_server: TextModelServer, monkeypatch: pytest.MonkeyPatch) -> TextModel:
+    """The model, as new, where tests of agents find it; it does what `will` and `will_answer` tell it."""
+    text_server.model = TextModel()
+    monkeypatch.setenv("CALLBRIDGE_ANALYSIS_URL", text_server.base_url)
+    monkeypatch.setenv("CALLBRIDGE_TEST_MODEL", "gpt-5-mini")
+    monkeypatch.setenv("OPENAI_API_KEY", "test")
+    return text_server.model
 
 
 def turn(says: str = "", keys: str = "", goal: str = "open", *, hangs_up: bool = False) -> Says:

@@ -11,14 +11,14 @@ from typer.testing import CliRunner
 from callbridge.cli import app
 from callbridge.simulators.text_model import Says
 from callbridge.testing import Conversation, Judge, judged, load_conversation
-from text_models import text_model, turn, verdicts
+from text_models import text_model, text_server, turn, verdicts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from callbridge.simulators.text_model import TextModel
 
-__all__ = ["text_model"]
+__all__ = ["text_model", "text_server"]
 
 AGENT = 'Agent(greeting="Bakery!")'
 PERSONA = """

@@ -10,12 +10,14 @@ from callbridge.cli.simulate_text import entries_of
 from callbridge.simulators.text_model import Says, TextModel
 from callbridge.testing import ExpectationError, Line
 from documented import blocks, module_of
-from text_models import text_model, verdicts
+from text_models import text_model, text_server, verdicts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["text_model"]
+pytestmark = pytest.mark.heavy
+
+__all__ = ["text_model", "text_server"]
 
 PAGE = "docs/testing.md"
 PERSONA, JUDGE = "A model as the caller", "A judge"

@@ -21,14 +21,14 @@ from callbridge.testing import (
 from callbridge.testing.expecting.verdicts import unmet, vetoed
 from callbridge.testing.persona import text_models as asking
 from callbridge.testing.persona.conversation import Spoken, ToolRun
-from text_models import text_model, verdicts
+from text_models import text_model, text_server, verdicts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from callbridge.simulators.text_model.completions import Reaction
 
-__all__ = ["text_model"]
+__all__ = ["text_model", "text_server"]
 
 HOURS, ORDER = "The caller was told the hours of Sunday.", "An order was taken."
 TALK = Conversation(

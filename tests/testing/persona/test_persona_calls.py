@@ -23,7 +23,7 @@ from callbridge.testing import (
     TextModelMissing,
     load_conversation,
 )
-from text_models import text_model, turn, verdicts
+from text_models import text_model, text_server, turn, verdicts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from callbridge.simulators.text_model.completions import Reaction
     from callbridge.testing import PlayedCall
 
-__all__ = ["text_model"]
+__all__ = ["text_model", "text_server"]
 
 WHO, GOAL = "Mia, in a hurry. Her order is 17.", "Find out when the bakery opens on Sunday."
 MIA = Persona(WHO, GOAL)
