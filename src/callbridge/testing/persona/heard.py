@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from callbridge.simulators.truth import AudioChangedError, heard_call
+from callbridge.simulators.voice_model.ladder import TRANSCRIPT_LEAD
 from callbridge.wire.audio import BYTES_PER_MS
 
 if TYPE_CHECKING:
@@ -54,12 +55,9 @@ def heard_words(
 
 def _heard(heard: HeardItem, item: Item) -> HeardWords:
     words = item.transcript.split()
-    whole_ms = len(item.audio) / BYTES_PER_MS
-    share = 1.0 if whole_ms <= 0 else min(1.0, heard.heard_ms / whole_ms)
-    if item.status == "completed":
-        count = round(share * len(words))
-        return HeardWords(heard.item_id, " ".join(words[:count]), share >= 1.0)
+    share = min(1.0, heard.heard_ms * BYTES_PER_MS / max(1, len(item.audio)))
     # The transcript runs ahead of the audio: of an item that broke off there is more of it than was sent.
-    sent = max(item.sent_bytes / max(1, len(item.audio)), 0.001)
-    count = round(min(1.0, share / sent) * len(words))
-    return HeardWords(heard.item_id, " ".join(words[:count]), is_all=False)
+    sent = item.sent_bytes / max(1, len(item.audio))
+    told = 1.0 if item.status == "completed" else min(1.0, sent + TRANSCRIPT_LEAD)
+    count = min(len(words), round(share / told * len(words)))
+    return HeardWords(heard.item_id, " ".join(words[:count]), is_all=share >= 1.0)
