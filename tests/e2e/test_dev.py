@@ -8,6 +8,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from callbridge.simulators.account import AccountSettings, Fault, FaultKind, SimulatedAccount, serve_account
@@ -70,6 +71,7 @@ async def test_a_number_leads_here_until_ctrl_c_and_back_where_it_led_before(tmp
             report = await called(number.voice_url)
             assert report.is_clean, report
             assert report.was_agent_heard
+            await calls_from_the_page(running.output, number.voice_url)
             running.process.send_signal(signal.SIGINT)
             assert await running.ends() == 0, running.output
         assert (number.voice_url, number.status_callback) == (BEFORE, "")
@@ -79,6 +81,27 @@ async def test_a_number_leads_here_until_ctrl_c_and_back_where_it_led_before(tmp
     assert AUTH_TOKEN not in running.output
     assert "Traceback" not in running.output
     assert not list((tmp_path / "data").rglob("*.json")), "nothing is left to be put back"
+
+
+async def calls_from_the_page(output: str, voice_url: str) -> None:
+    """The page is on this machine, and not behind the tunnel; its calls go to the service all the same."""
+    address = output.partition("talk      ")[2].split()[0]
+    here = address.partition("/?")[0]
+    async with httpx.AsyncClient(headers={"Origin": here}) as page:
+        tunnel = voice_url.partition("/twilio")[0]
+        assert (await page.get(f"{tunnel}/talk")).status_code == 404
+        assert (await page.get(f"{here}/talk")).status_code == 403
+        await page.get(address)
+        assert NUMBER in (await page.get(f"{here}/talk")).text
+        call = await page.post(f"{here}/talk/calls", json={"caller": "+14155550199", "called": NUMBER})
+        assert call.json()["do"] == "stream", call.text
+        over = await page.post(f"{here}/talk/calls/{call.json()['call_sid']}/hang-up")
+        assert over.json() == {
+            "do": "over",
+            "call_sid": call.json()["call_sid"],
+            "notes": [],
+            "status": "completed",
+        }
 
 
 @pytest.mark.heavy

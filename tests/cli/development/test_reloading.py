@@ -118,16 +118,34 @@ async def test_a_fault_is_told_and_the_agent_before_goes_on(project: Project) ->
 
 
 async def test_of_the_agents_before_nothing_is_left(project: Project) -> None:
-    """Six are loaded: the present one lives, and perhaps the one before it in a cache."""
+    """Four are loaded: the present one lives, and perhaps the one before it in a cache."""
     agents: list[weakref.ref[Agent]] = []
-    for number in range(6):
+    for number in range(4):
         project.write(f"Hello {number}", cake=number)
         assert await project.reloading.load({"bakery_of_a_test.py"})
         agents.append(weakref.ref(project.agent))
     gc.collect()
     alive = [number for number, agent in enumerate(agents) if agent() is not None]
-    assert alive[-1] == 5
+    assert alive[-1] == 3
     assert len(alive) <= 2, alive
+
+
+async def test_an_agent_without_code_is_loaded_anew_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "agents" / "bakery.toml"
+    file.parent.mkdir()
+    file.write_text('who = "You answer for a bakery."\ngreeting = "Hello one"\n')
+    settings = made_settings({"CALLBRIDGE_AGENT": "agents/bakery.toml"})
+    plans = Plans(settings, who_answers(settings), call_limits(settings))
+    reloading = Reloading(settings, plans, OwnModules(tmp_path), Said())  # type: ignore[arg-type]  # As a screen does.
+    assert reloading.folders() == {file.parent}
+    file.write_text('who = "You answer for a bakery."\ngreeting = "Hello two"\nnonsense = 1\n')
+    assert not await reloading.load({"bakery.toml"})
+    file.write_text('who = "You answer for a bakery."\ngreeting = "Hello two"\n')
+    assert await reloading.load({"bakery.toml"})
+    assert plans.roster.find("")[1].greeting == "Hello two"
 
 
 def test_only_the_folders_of_its_own_modules_are_watched(project: Project) -> None:
