@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from callbridge.simulators.text_model import Babbles, CutOff, Fails, Filtered, Refuses, Says, TextModel
+from callbridge.simulators.text_model import Babbles, CutOff, Fails, Filtered, Hangs, Refuses, Says, TextModel
 from callbridge.testing import (
     Conversation,
     Judge,
@@ -106,12 +106,14 @@ def test_a_conversation_is_judged_again_without_a_call(text_model: TextModel, tm
         ([Fails(429, "rate_limit_exceeded", "3600")], "left alone for 3600 s"),
         ([Fails(429, "insufficient_quota")], "insufficient_quota"),
         ([Fails(503)] * 3, "answers 503"),
+        ([Hangs()] * 3, "no answer within 0.2 s"),
     ],
 )
 def test_whatever_else_comes_is_told_in_words(
     text_model: TextModel, monkeypatch: pytest.MonkeyPatch, reactions: list[Reaction], why: str
 ) -> None:
     monkeypatch.setattr(asking, "WAITS_S", (0.0, 0.0))
+    monkeypatch.setattr(asking, "TIMEOUT_S", 0.2)
     text_model.will(*reactions)
     with pytest.raises(TextModelFault, match=why):
         judged(Judge([HOURS]), TALK)
@@ -127,6 +129,16 @@ def test_what_may_be_spent_is_never_exceeded(text_model: TextModel) -> None:
     with pytest.raises(TextModelFault, match=r"more than the \$0.005 of Judge"):
         judged(Judge([HOURS], dollars=0.005), TALK)
     assert text_model.taken == []
+
+
+def test_an_answer_that_nobody_saw_counts_as_paid(
+    text_model: TextModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "WAITS_S", (0.0, 0.0))
+    text_model.will(Babbles(), verdicts(("yes", 0.9, None)))
+    with pytest.raises(TextModelFault, match="more than"):
+        judged(Judge([HOURS], dollars=0.012), TALK)
+    assert len(text_model.taken) == 1
 
 
 def test_what_has_no_price_cannot_be_capped(text_model: TextModel, monkeypatch: pytest.MonkeyPatch) -> None:

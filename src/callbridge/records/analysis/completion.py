@@ -37,11 +37,15 @@ class AnalysisFault(Exception):  # noqa: N818  # Most of them are of a model or 
         why: in words, without any of the call.
         is_lasting: asking again is of no use before somebody has changed something.
         after_s: when the endpoint wants to be asked again; nothing where it does not say.
+        may_have_cost: it was asked, and may have answered: nobody knows what that cost.
     """
 
-    def __init__(self, why: str, *, is_lasting: bool = False, after_s: float | None = None) -> None:
+    def __init__(
+        self, why: str, *, is_lasting: bool = False, after_s: float | None = None, may_have_cost: bool = False
+    ) -> None:
         super().__init__(why)
         self.why, self.is_lasting, self.after_s = why, is_lasting, after_s
+        self.may_have_cost = may_have_cost
 
 
 def open_client(url: str, key: str) -> TextClient:
@@ -85,11 +89,11 @@ def faults_in_words(timeout_s: float = TIMEOUT_S) -> Iterator[None]:
     except openai.APIStatusError as error:
         raise _status_fault(error) from error
     except openai.APITimeoutError as error:
-        raise AnalysisFault(f"no answer within {timeout_s:g} s") from error
+        raise AnalysisFault(f"no answer within {timeout_s:g} s", may_have_cost=True) from error
     except openai.APIConnectionError as error:
         raise AnalysisFault("the endpoint cannot be reached") from error
     except (openai.APIError, ValueError) as error:  # Not JSON, or not of the shape that the client knows.
-        raise AnalysisFault("its answer cannot be read") from error
+        raise AnalysisFault("its answer cannot be read", may_have_cost=True) from error
 
 
 def text_of(said: ChatCompletion) -> str:

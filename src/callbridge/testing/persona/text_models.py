@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+TIMEOUT_S: Final = 60.0
+"""A reasoning model thinks for a while; three tries of it are the longest that a test waits."""
+
 TRIES: Final = 3
 """Of a request that fails in a way that may pass. An answer that is not as asked is asked for once more."""
 
@@ -187,13 +190,16 @@ class TextModels:
         try:
             given: Any = messages  # The client has a type for each role.
             client = self._opened()
-            with faults_in_words():
+            with faults_in_words(TIMEOUT_S):
                 said: ChatCompletion = client.chat.completions.create(
                     model=model, messages=given, max_completion_tokens=ANSWER_TOKENS_MAX, **question.more
                 )
             usage = getattr(said, "usage", None)
             tokens_in, tokens_out = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-            cost = self._cost(model, tokens_in, tokens_out)
+            cost = self._cost(model, tokens_in, tokens_out) if usage else most  # Not told: all of it.
+        except AnalysisFault as fault:
+            cost = most if fault.may_have_cost else 0
+            raise
         finally:
             self._give_back(most - cost, self._purses)
         took_ms = round((time.monotonic() - began_at) * 1000)
@@ -204,7 +210,8 @@ class TextModels:
 
     def _opened(self) -> OpenAI:
         if self._client is None:
-            self._client = open_blocking_client(self._endpoint.url, self._endpoint.key.get_secret_value())
+            key = self._endpoint.key.get_secret_value()
+            self._client = open_blocking_client(self._endpoint.url, key, TIMEOUT_S)
         return self._client
 
     def _give_back(self, rest: int, purses: Sequence[Purse]) -> None:
