@@ -69,6 +69,20 @@ def test_keys_both_ways() -> None:
     call.expect.no_complaints()
 
 
+def test_a_transfer_that_nobody_takes() -> None:
+    office = Destination("office", "+14155550100", when="they ask for the office")
+    call = Line().play(
+        Agent(greeting="Hello!", transfers=[office]),
+        caller=["The office, please."],
+        model=[Calls("transfer", to="office"), "I put you through.", Says("They are busy.", then=BYE)],
+        people={"+14155550100": "busy"},
+    )
+    call.expect.transferred("office", outcome="busy")
+    call.expect.heard("they are busy")
+    with pytest.raises(ExpectationError, match="office: busy"):
+        call.expect.transferred("office")
+
+
 def test_a_transfer() -> None:
     office = Destination("office", "+14155550100", when="they ask for the office")
     call = Line().play(
@@ -82,13 +96,17 @@ def test_a_transfer() -> None:
         call.expect.transferred("office", outcome="busy")
 
 
-def test_a_text_that_cannot_be_sent() -> None:
-    """A test has no account: nothing leaves the machine."""
-    call = Line().play(
+def test_a_text() -> None:
+    """Where nobody can be rung there is no account, and no text is sent."""
+    texting = partial(
+        Line().play,
         agent_of("Send a text").agent,
         caller=["Your address, please."],
-        model=[Calls("send_text", template="address"), Says("It was not sent.", then=BYE)],
+        model=[Calls("send_text", template="address"), Says("That is all.", then=BYE)],
     )
-    call.expect.tool("send_text", template="address").once()
+    sent, not_sent = texting(people={}), texting()
+    sent.expect.text_sent("address")
+    sent.expect.no_complaints()
+    not_sent.expect.tool("send_text", template="address").once()
     with pytest.raises(ExpectationError, match="expected a text of the template address"):
-        call.expect.text_sent("address")
+        not_sent.expect.text_sent("address")
