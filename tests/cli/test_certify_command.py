@@ -58,7 +58,7 @@ def test_a_bridge_that_is_not_there_was_not_certified() -> None:
     """Nothing has passed, and the reason is told; what its environment needs is told before."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
-    status, output = run("ws://127.0.0.1:1/x", "--model-port", port, "--only", "marks.sent")
+    status, output = run("ws://127.0.0.1:1/x", "--model-port", port, "--only", "marks.sent", "--wait", "0")
     assert status == 2
     assert f"CALLBRIDGE_REALTIME_URL=ws://127.0.0.1:{port}/v1/realtime" in output
     assert "not run: 0 passed, 0 failed, 1 not seen" in output

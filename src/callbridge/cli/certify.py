@@ -69,6 +69,13 @@ IsMine = Annotated[
         help="Call a bridge that is not on this machine. Calls may cost its owner money.",
     ),
 ]
+Wait = Annotated[
+    float,
+    typer.Option(min=0, rich_help_panel=BRIDGE, help="Seconds that it may take until it takes connections."),
+]
+MaxCall = Annotated[
+    float, typer.Option(min=10, rich_help_panel=BRIDGE, help="No call lasts longer than this, in seconds.")
+]
 ModelHost = Annotated[str, typer.Option(rich_help_panel=MODEL, help="Where the model listens.")]
 ModelPort = Annotated[
     int, typer.Option(min=1, max=65_535, rich_help_panel=MODEL, help="Where the bridge must look for it.")
@@ -105,6 +112,8 @@ def certify(
     tool: Tool = None,
     tool_arguments: ToolArguments = "{}",
     hang_up_tool: HangUpTool = None,
+    wait: Wait = 10.0,
+    max_call: MaxCall = 60.0,
     is_mine: IsMine = False,
     model_host: ModelHost = "127.0.0.1",
     model_port: ModelPort = 9000,
@@ -137,25 +146,25 @@ def certify(
             tool=tool,
             tool_arguments=_arguments(tool_arguments),
             hang_up_tool=hang_up_tool,
+            wait_s=wait,
+            call_s_max=max_call,
             is_mine=is_mine,
         )
-        _introduce(console, target)
-        progress = console.status("")
-        with progress:
-            report = asyncio.run(
-                certified(
-                    target, only=only or (), on_probe=lambda probe: progress.update(f"[dim]{probe.what}[/]")
-                )
-            )
+        report = _certified(console, target, only or [])
     except TargetError as error:
         raise typer.BadParameter(str(error)) from error
-    if as_json:
-        typer.echo(report.to_json().decode())
-    elif as_table:
-        typer.echo(markdown(report))
-    else:
-        _show(console, report)
+    if as_json or as_table:
+        typer.echo(report.to_json().decode() if as_json else markdown(report))
+    _show(console, report)
     raise typer.Exit(report.exit_code)
+
+
+def _certified(console: Console, target: Target, only: list[str]) -> Certificate:
+    _introduce(console, target)
+    with console.status("") as progress:
+        return asyncio.run(
+            certified(target, only=only, on_probe=lambda probe: progress.update(f"[dim]{probe.what}[/]"))
+        )
 
 
 # --- The command line -------------------------------------------------------------------------

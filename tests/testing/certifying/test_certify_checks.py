@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -211,6 +212,12 @@ def test_checks_are_chosen_by_id_and_by_group() -> None:
     assert {check.id.partition(".")[0] for check in chosen(["trust", "marks"])} == {"trust", "marks"}
     with pytest.raises(TargetError, match="the groups are session"):
         chosen(["nothing"])
+
+
+def test_the_page_lists_every_check_as_it_is() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "certify.md").read_text(encoding="utf-8")
+    rows = [f"| `{check.id}` | {check.severity} | {check.asks} |" for check in CHECKS]
+    assert "\n".join(rows) in page
 
 
 def test_every_check_looks_at_calls_that_are_placed() -> None:

@@ -6,6 +6,7 @@ The only module here that waits, and that knows sockets. What is seen is judged 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -31,6 +32,10 @@ STAGGERED_S = 0.5
 """Between callers who call together: sessions are told apart by their order."""
 
 
+LOOKS_EVERY_S = 0.2
+"""While the bridge starts."""
+
+
 async def certify(
     target: Target,
     *,
@@ -52,6 +57,7 @@ async def certify(
     loop = asyncio.get_running_loop()
     begun_at = loop.time()
     run = _Run(target)
+    await _started(target)
     for probe in PROBES.values():
         if probe.id in wanted and not run.trouble:
             on_probe(probe)
@@ -144,7 +150,7 @@ class _Run:
             document=target.document,
             network=Network(delay_ms=delay_ms),
             misbehaviours=probe.misbehaviours,
-            max_call_s=probe.lasts_s_max,
+            max_call_s=min(probe.lasts_s_max, target.call_s_max),
         )
         await asyncio.sleep(after_s)
         call = SimulatedCall(target.url, caller, settings)
@@ -167,6 +173,23 @@ class _Run:
             self.trouble = str(undecided)
             self._failed[PLAIN] = self.trouble
             del self._calls[PLAIN]
+
+
+async def _started(target: Target) -> None:
+    """Wait until the bridge takes connections; one that does not will be told of by the first call."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(target.wait_s):
+            while not await _is_listening(*target.address):  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(LOOKS_EVERY_S)
+
+
+async def _is_listening(host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def _closed(model: ModelServer, ended: asyncio.Event, closes_s: float) -> None:

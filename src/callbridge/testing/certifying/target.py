@@ -40,6 +40,10 @@ class Target:
     tool_arguments: Mapping[str, Any] = field(default_factory=dict)
     hang_up_tool: str | None = None
     """The tool that ends the call; guessed by its name when None."""
+    wait_s: float = 0.0
+    """How long it may take to start: until it takes connections."""
+    call_s_max: float = 60.0
+    """The caller hangs up then, wherever a call stands."""
     is_mine: bool = False
     """Whether somebody has said that a bridge that is not on this machine may be called."""
 
@@ -57,6 +61,12 @@ class Target:
                 f"{parts.hostname} is not this machine: calls may cost its owner money. "
                 "If it is yours, say so with --yes-this-is-mine"
             )
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port at which it listens."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "", parts.port or (443 if parts.scheme in {"https", "wss"} else 80)
 
     @property
     def has_webhook(self) -> bool:

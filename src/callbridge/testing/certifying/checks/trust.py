@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from callbridge.testing.certifying.check import SECURITY, STREAM_VERB, Check
-from callbridge.testing.certifying.verdicts import Severity, Verdict, decided
+from callbridge.testing.certifying.verdicts import Severity, Verdict, decided, not_applicable
 
 if TYPE_CHECKING:
     from callbridge.testing.certifying.seen import Seen, SeenCall
@@ -58,7 +58,7 @@ def _answered(seen: Seen) -> SeenCall:
 def _parameters(seen: Seen) -> Verdict:
     call = seen.one("altered-parameters")
     if not any(stream.identity.parameters for stream in _answered(seen).streams):
-        return decided(is_good=False, evidence="the stream has no parameters that could be checked")
+        raise not_applicable("the stream has no parameters that could be checked")
     heard_ms = sum(stream.heard_ms for stream in call.report.streams)
     ended_by = [stream.ended_by for stream in call.report.streams]
     return decided(
