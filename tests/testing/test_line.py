@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import datetime as dt
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from callbridge import Agent, Call
+from callbridge import Agent, Call, Roster
 from callbridge.server.config.setting_problems import SettingsError
 from callbridge.simulators.phone.voice_activity import is_audible
 from callbridge.testing import Calls, Interrupt, Line, Press, Say, Says
 
 if TYPE_CHECKING:
-    from callbridge.testing import PlayedCall
+    from callbridge.testing import CallerStep, ModelMove, PlayedCall
 
 LONG = "On Sunday we are open from eight until two, and on all the other days from six until eighteen."
 
@@ -211,6 +212,89 @@ def test_a_line_remembers_its_callers() -> None:
     resumed = line.play(agent, from_number=number, after_s=30)
     assert "The caller was cut off before" in resumed.timeline()
     assert [call.title for call in line.calls] == ["call 1", "call 2", "call 3", "call 4"]
+
+
+@pytest.mark.heavy
+def test_a_call_has_a_date() -> None:
+    agent = Agent(greeting="Hello.", time_zone="Europe/Vienna")
+    days: list[str] = []
+
+    @agent.tool
+    def today(call: Call) -> str:
+        """What day it is."""
+        days.append(f"{call.local_time:%A %H:%M}")
+        return days[-1]
+
+    at = dt.datetime(2026, 1, 4, 9, tzinfo=dt.UTC)
+    line = Line()
+    call = line.play(agent, caller=["What day is it?"], model=[Calls("today"), "Sunday."], at=at)
+    line.play(agent, caller=["What day is it?"], model=[Calls("today"), "Sunday."])
+    assert days == ["Sunday 10:00", "Sunday 11:00"]
+    assert call.story.began_at == at.timestamp()
+    with pytest.raises(ValueError, match="of which time zone"):
+        line.play(agent, at=dt.datetime(2026, 1, 4, 9))  # noqa: DTZ001 - that is what is wrong
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("kind", ["a name", "a file", "a mapping", "a function", "a roster"])
+def test_an_agent_of_every_kind_answers(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    written = 'greeting = "Hello from a file."\nwho = "You are brief."\n'
+    (tmp_path / "written.toml").write_text(written, "utf-8")
+    module = "import callbridge\nagent = callbridge.Agent(greeting='Hello from a module.')\n"
+    (tmp_path / "some_agents.py").write_text(module, "utf-8")
+    one, other = Agent(name="one", greeting="Hello."), Agent(name="other", greeting="Hello from another.")
+    agent: Any = {
+        "a name": "some_agents:agent",
+        "a file": tmp_path / "written.toml",
+        "a mapping": {"+15550100003": other, "*": one},
+        "a function": lambda call: other if call.called == "+15550100003" else one,
+        "a roster": Roster({"one": one, "other": other}, numbers={"+15550100003": "other"}),
+    }[kind]
+    call = Line().play(agent, to_number="+15550100003")
+    assert call.complaints == ()
+    assert call.story.turns[0].heard.startswith("Hello from ")
+
+
+@pytest.mark.heavy
+def test_a_call_of_a_minute_takes_well_under_a_second() -> None:
+    """`pytest -m heavy -rP -k call_of_a_minute` says how long: some 0.4 s of one core."""
+    asks: list[ModelMove] = [LONG, Calls("opening_hours", day="Sunday"), LONG]
+    caller: list[CallerStep] = ["Are you open?", "And on Sunday?", Interrupt(2000, "And on Monday?")]
+
+    def played() -> PlayedCall:
+        more = [*caller[:2], "Once more?", "And now?"]
+        return Line().play(bakery(), caller=[*caller, *more], model=[*asks, *[LONG] * 5])
+
+    played()  # Whatever is imported late.
+    began_at = time.process_time()
+    call = played()
+    took_s = time.process_time() - began_at
+    call_s = call.phone.duration_ms / 1000
+    print(f"{call_s:.1f} s of a call took {took_s:.2f} s of a core: {60 * took_s / call_s:.2f} a minute")  # noqa: T201
+    assert call.complaints == ()
+    assert 50 < call_s < 75
+    assert took_s < 1
+
+
+@pytest.mark.heavy
+def test_a_disk_takes_no_time_of_the_call(tmp_path: Path) -> None:
+    """State and records are written by threads, which are waited for."""
+    agent = Agent(greeting="Hello.")
+
+    @agent.tool(irreversible=True)
+    def book(slot: str) -> str:
+        """Books a slot."""
+        return slot
+
+    kept = {
+        "CALLBRIDGE_STATE_PATH": str(tmp_path / "state.db"),
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'records.db'}",
+    }
+    call = Line(settings=kept).play(agent, caller=["Book!"], model=[Calls("book", slot="9"), "Booked."])
+    assert call.complaints == ()
+    assert "Not on disk in time" not in call.timeline()
 
 
 @pytest.mark.heavy

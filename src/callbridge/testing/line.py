@@ -15,6 +15,7 @@ from callbridge.testing.serving import Order, play
 from callbridge.testing.speech import Speech, agent_speaker, caller_speech
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
     from typing import Any
@@ -57,6 +58,9 @@ class CallArguments(TypedDict, total=False):
     """The number that is called."""
     after_s: float
     """How long after the last call of the line it is placed, as the date goes; an hour by default."""
+    at: dt.datetime
+    """The date and time at which it is placed, with its time zone; by default now. An agent that asks what
+    day it is (`call.local_time`) is told so."""
     max_call_s: float
     """The caller hangs up at the latest then, and complains; 300 s by default."""
     title: str

@@ -43,6 +43,7 @@ from callbridge.testing.virtual.loop import VirtualLoop
 from callbridge.wire.audio import silence
 
 if TYPE_CHECKING:
+    import datetime as dt
     import socket
     from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
@@ -96,6 +97,8 @@ class Order:
     to_number: str = "+15550100002"
     after_s: float | None = None
     """After the call before it."""
+    at: dt.datetime | None = None
+    """The date on which it is placed."""
     max_call_s: float = 300.0
     title: str = "call"
     text_models: TextModels | None = None
@@ -159,7 +162,7 @@ async def play(order: Order, kept: Kept) -> PlayedCall:
         SettingsError: the settings of the test cannot be used.
     """
     loop = asyncio.get_running_loop()
-    kept.begin(order.after_s)
+    kept.begin(order.after_s, order.at)
     try:
         secrets = (API_KEY, AUTH_TOKEN, order.settings.get("OPENAI_API_KEY", API_KEY))
         with logged(loop.time, secrets) as lines, contextlib.ExitStack() as parts:

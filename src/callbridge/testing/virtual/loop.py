@@ -7,6 +7,7 @@ where a thread or a descriptor of it is at work, and only then does its clock go
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import selectors
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from callbridge.testing.virtual.network import Listener, MemoryNetwork
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from callbridge.testing.virtual.network import MakeProtocol
 
@@ -134,9 +135,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     async def shutdown_default_executor(self, *args: Any, **more: Any) -> None:
         """As asyncio does, in real time."""
+        with self.world_awaited():
+            await super().shutdown_default_executor(*args, **more)
+
+    @contextlib.contextmanager
+    def world_awaited(self) -> Iterator[None]:
+        """For as long as something is awaited of which the loop cannot know that a thread does it."""
         self._in_executor += 1
         try:
-            await super().shutdown_default_executor(*args, **more)
+            yield
         finally:
             self._in_executor -= 1
 
