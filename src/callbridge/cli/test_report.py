@@ -126,13 +126,15 @@ class TestReport:
         failed = sum(not test.passed and not test.skipped for test in self.tests)
         skipped = sum(test.skipped for test in self.tests)
         passed = len(self.tests) - failed - skipped
-        calls = sum(len(outcome.runs) for outcome in self.outcomes)
+        calls = sum(
+            len(test.calls) if test.ran is None else len(test.ran.outcome.runs) for test in self.tests
+        )
         parts = [f"[green]{passed} passed[/]"] if passed else []
         parts += [f"[red]{failed} failed[/]"] if failed else []
         parts += [f"{skipped} skipped"] if skipped else []
         parts += [f"[red]{_count(len(self.errors), 'file')} not read[/]"] if self.errors else []
         took_s = sum(test.took_s for test in self.tests)
-        of_calls = f", {_count(calls, 'call')} of scenarios" if calls else ""
+        of_calls = f", {_count(calls, 'call')}" if calls else ""
         told = ", ".join(parts) or "Nothing to play: there is no *.call.toml and no test"
         return f"\n{told}{of_calls} [dim]in {took_s:.2f} s[/]"
 

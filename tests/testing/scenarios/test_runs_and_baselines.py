@@ -55,6 +55,12 @@ def test_so_many_runs_must_pass(failed: int, rate: float, passes: bool, line: st
     assert [failure.runs for failure in ran.failures()] == ([failed] if failed else [])
 
 
+def test_a_share_is_no_matter_of_floats() -> None:
+    assert 0.28 * 25 > 7, "as floats have it"
+    assert outcome(18, of=25, rate=0.28).has_passed
+    assert not outcome(19, of=25, rate=0.28).has_passed
+
+
 def test_no_run_has_not_passed() -> None:
     assert not outcome(of=0).has_passed
 

@@ -79,6 +79,14 @@ def _without_advice() -> Iterator[None]:
         yield
 
 
+def _text_of(report: pytest.TestReport) -> str:
+    """Why it failed, with what was printed and which calls it has played; or why it was skipped."""
+    if isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2])
+    sections = [f"{title}\n{text.rstrip()}" for title, text in report.sections] if report.failed else []
+    return "\n\n".join([report.longreprtext, *sections])
+
+
 @dataclass
 class _Session:
     """What pytest calls."""
@@ -118,7 +126,7 @@ class _Session:
                 report.nodeid,
                 report.passed,
                 report.skipped,
-                report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext,
+                _text_of(report),
                 report.duration,
                 self.ran.pop(report.nodeid, None),
                 self.calls.pop(report.nodeid, ()),

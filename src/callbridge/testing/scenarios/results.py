@@ -6,6 +6,7 @@ and never 0.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -107,7 +108,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_passed(self) -> bool:
         """Whether enough of them did."""
-        return bool(self.runs) and self.passed >= self.rate * len(self.runs)
+        return bool(self.runs) and self.passed >= self.must_pass
+
+    @property
+    def must_pass(self) -> int:
+        """So many runs are enough. 0.28 of 25 are 7, whatever floats make of it."""
+        return math.ceil(round(self.rate * len(self.runs), 6))
 
     @property
     def took_s(self) -> float:

@@ -37,8 +37,7 @@ def failure_text(ran: Ran) -> str:
 def rate_line(outcome: Outcome) -> str:
     """`17 of 20 runs passed; 19 must`."""
     count = len(outcome.runs)
-    must = -(-round(outcome.rate * count * 1000) // 1000)
-    wanted = "" if must == count else f"; {must} must"
+    wanted = "" if outcome.must_pass == count else f"; {outcome.must_pass} must"
     return f"{outcome.passed} of {count} runs passed{wanted}"
 
 
