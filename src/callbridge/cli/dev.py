@@ -32,6 +32,7 @@ from callbridge.cli.development.configuration import (
 from callbridge.cli.development.folder import calls_folder
 from callbridge.cli.development.running import Public, Run, ended_like_ctrl_c
 from callbridge.cli.development.screen import Screen, how_to_call
+from callbridge.cli.development.stand_in import StandIn
 from callbridge.cli.development.trouble import DevTrouble
 from callbridge.cli.development.tunnels import CLOUDFLARED, OwnTunnel, open_tunnel
 from callbridge.cli.simulate_model import read_script
@@ -258,7 +259,8 @@ class Session:
             script = read_script(self._told.script)
         except ScriptError as error:
             raise DevTrouble(str(error)) from error
-        return (await self._opened.enter_async_context(serve_model(script))).url
+        prompter = StandIn if self._told.script is None else None
+        return (await self._opened.enter_async_context(serve_model(script, prompter=prompter))).url
 
     async def _tunnel(self, wishes: Wishes, port: int) -> Tunnel:
         if not wishes.tunnel and self._told.public_url:

@@ -85,9 +85,8 @@ class MovesPrompter(voice_model.Prompter):
         """What it is told to say, word for word; otherwise its next move."""
         del told
         self.left_out = []
-        dictated = _dictated(asked)
-        if dictated:
-            return self._saying(dictated)
+        if words := dictated(asked):
+            return self._saying(words)
         return self.made(offered, asked)
 
     def made(self, offered: Collection[str], asked: str) -> Answer:
@@ -143,7 +142,7 @@ class MovesPrompter(voice_model.Prompter):
         return voice_model.Say(text=text, audio=self._voice(text))
 
 
-def _dictated(asked: str) -> str:
+def dictated(asked: str) -> str:
     """The words that a response is told to have; empty where it is an ordinary one."""
     found = _WORD_FOR_WORD.search(asked)
     if found is not None:

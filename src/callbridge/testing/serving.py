@@ -186,7 +186,7 @@ async def _served(order: Order, kept: Kept) -> Finished:
     doubles = Doubles(order.tools or {}, roster.agents.values())
     async with contextlib.AsyncExitStack() as opened:
         model = await opened.enter_async_context(
-            serve_model(Script(), settings=heard, prompter=prompter, wall_clock=wall_clock)
+            serve_model(Script(), settings=heard, prompter=lambda: prompter, wall_clock=wall_clock)
         )
         around = await _around(order, opened, wall_clock)
         listener = opened.enter_context(contextlib.closing(_listener()))

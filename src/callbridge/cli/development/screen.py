@@ -82,8 +82,11 @@ def _model(told: Told, settings: Settings) -> tuple[str, ...]:
         caps = f"{settings.spend_per_hour_max:g} $ an hour, {settings.spend_per_day_max:g} $ a day"
         return (f"real: {settings.realtime_model} at {settings.realtime_url}", f"Spends at most {caps}.")
     why = "as you wish" if "OPENAI_API_KEY" in told.values else "OPENAI_API_KEY is not set"
-    lines = f"of {told.script}" if told.script else "of the built-in bakery, whoever the agent is"
-    return (f"simulated, in this process: {why}", f"It speaks the lines {lines}, and costs nothing.")
+    lines = f"the lines of {told.script}" if told.script else "your greeting and then lines of its own"
+    return (
+        f"simulated, in this process: {why}",
+        f"It says {lines}, understands nothing, and costs nothing.",
+    )
 
 
 def _account(told: Told, settings: Settings) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ async def serve_model(
     on_event: OnEvent | None = None,
     on_refusal: OnRefusal | None = None,
     admin_keys: Collection[str] = (),
-    prompter: Prompter | None = None,
+    prompter: Callable[[], Prompter] | None = None,
     wall_clock: Callable[[], float] = time.time,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[ModelServer]:
@@ -98,7 +98,7 @@ async def serve_model(
         on_event: told of everything worth showing in a session.
         on_refusal: told of every handshake that was refused.
         admin_keys: who may ask what it has cost (`organization.costs`).
-        prompter: chooses the answers of all sessions, in place of the script's own order.
+        prompter: makes what chooses the answers of a session, in place of the script's own order.
         wall_clock: seconds since 1970, of what it says of times.
         tls: serve `wss` with it, for clients that dial nothing else.
 
@@ -147,7 +147,7 @@ class ModelServer:
         accepted: tuple[Collection[str] | None, Collection[str], Collection[str]],
         refuse_by: Literal["http", "socket"],
         told: tuple[OnEvent | None, OnRefusal | None],
-        prompter: Prompter | None,
+        prompter: Callable[[], Prompter] | None,
         wall_clock: Callable[[], float],
     ) -> None:
         self.url = ""
@@ -162,7 +162,8 @@ class ModelServer:
         self._on_event, self._on_refusal = told
         self._connections = 0
         self._outages = Outages(script.connect)
-        self._prompter = prompter or (Prompter(script) if script.answers_go_on else None)
+        shared = Prompter(script) if script.answers_go_on else None
+        self._prompter: Callable[[], Prompter | None] = prompter or (lambda: shared)
         self._wall_clock = wall_clock
         self._released = asyncio.Event()
         self._admitted: dict[UUID, _Admission] = {}
@@ -247,7 +248,7 @@ class ModelServer:
         )
         met = () if admission.fault is None else (_unconditional(admission.fault),)
         script = msgspec.structs.replace(self._script, connect=met)
-        return RealtimeSession(script, settings, self._prompter)
+        return RealtimeSession(script, settings, self._prompter())
 
 
 @dataclass(frozen=True, slots=True)
