@@ -9,14 +9,17 @@ import asyncio
 import json
 import signal
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
 
 from callbridge.cli.call_options import found_settings
 from callbridge.cli.running_until_stopped import running_until_stopped
-from callbridge.simulators.text_model import ANY, Says, TextModel, serve_text_model
+from callbridge.simulators.text_model import ANY, CallsTool, Says, TextModel, serve_text_model
+
+if TYPE_CHECKING:
+    from callbridge.simulators.text_model.completions import Reaction
 
 TEXT_PORT: Final = 9020
 KEY: Final = "any"
@@ -50,12 +53,12 @@ def simulate_text(
     key = found_settings().get("OPENAI_API_KEY") or KEY
     made = TextModel(frozenset(model or ("gpt-5-mini",)), key)
     for schema, entries in ({} if answers is None else entries_of(answers)).items():
-        made.will_answer(schema, *map(Says, entries))
+        made.will_answer(schema, *entries)
     with running_until_stopped(console, host, port):
         asyncio.run(_serve(console, made, host, port))
 
 
-def entries_of(path: Path) -> dict[str, list[object]]:
+def entries_of(path: Path) -> dict[str, list[Reaction]]:
     """The answers by the schema that they are for; those under `ANY` are for whatever is asked."""
     try:
         found = json.loads(path.read_text("utf-8"))
@@ -64,7 +67,16 @@ def entries_of(path: Path) -> dict[str, list[object]]:
     by_schema = {ANY: found} if isinstance(found, list) else found
     if not isinstance(by_schema, dict) or not all(isinstance(each, list) for each in by_schema.values()):
         raise typer.BadParameter(f"{path} is not a list of answers", param_hint="--answers")
-    return by_schema
+    return {schema: [_reaction(schema, entry) for entry in entries] for schema, entries in by_schema.items()}
+
+
+def _reaction(schema: str, entry: object) -> Reaction:
+    """Where no schema is asked for, the model may call a tool."""
+    match entry:
+        case {"tool": str(name), **rest} if not schema and not rest.keys() - {"arguments"}:
+            return CallsTool(name, rest.get("arguments", {}))
+        case _:
+            return Says(entry)
 
 
 async def _serve(console: Console, model: TextModel, host: str, port: int) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from callbridge.cli.simulate_text import entries_of
-from callbridge.simulators.text_model import Says, TextModel
+from callbridge.simulators.text_model import TextModel
 from callbridge.testing import ExpectationError, Line
 from documented import blocks, module_of
 from text_models import text_model, text_server, verdicts
@@ -28,7 +28,7 @@ async def test_the_persona_of_the_page(text_model: TextModel, tmp_path: Path) ->
     written = tmp_path / "answers.json"
     written.write_text(blocks(PAGE, "json")[PERSONA])
     for schema, answers in entries_of(written).items():
-        text_model.will_answer(schema, *map(Says, answers))
+        text_model.will_answer(schema, *answers)
     line = Line()
     await module_of(PAGE, PERSONA).test_mia(line)
     assert line.calls[0].goal == "reached"

@@ -179,7 +179,8 @@ class TextModels:
 
     def _once(self, question: Question[T], messages: list[dict[str, Any]]) -> ChatCompletion:
         model = question.model or self._endpoint.model
-        most = self._cost(model, len(msgspec.json.encode(messages)) // BYTES_PER_TOKEN_MIN, ANSWER_TOKENS_MAX)
+        asked = len(msgspec.json.encode([messages, question.more])) // BYTES_PER_TOKEN_MIN
+        most = self._cost(model, asked, ANSWER_TOKENS_MAX)
         for number, purse in enumerate(self._purses):
             try:
                 purse.take(most)
