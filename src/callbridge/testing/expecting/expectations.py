@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from callbridge.testing.expecting import course, ear, times, tools, verdicts, words
@@ -12,7 +10,7 @@ from callbridge.testing.persona.judging import judge_call
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from callbridge.testing.call_data import CallData
     from callbridge.testing.expecting.matching import Words
@@ -89,19 +87,9 @@ class Expectations:
 
     # --- Several at once ----------------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def all(self) -> Iterator[Self]:
+    def all(self) -> AllOf:
         """Within it nothing is raised; at its end all that is not met is, at once."""
-        collected: list[Unmet] = []
-        outer, self._collected = self._collected, collected
-        try:
-            yield self
-            self.settle()
-        finally:
-            self._collected = outer
-            if collected and (error := sys.exception()) is not None:
-                error.add_note(f"before it: {ExpectationError(collected)}")
-        self._take(*collected)
+        return AllOf(self)
 
     def settle(self) -> None:
         """Judges a `tool(…)` behind which nothing was written. At the end of a test `line` asks for it."""
@@ -311,3 +299,25 @@ class Expectations:
             except_: kinds of complaints that are meant to be there, or patterns of their text.
         """
         self._take(course.no_complaints(self._call, except_))
+
+
+class AllOf:
+    """`with call.expect.all():` collects what is not met. No generator: each failure would show its frames."""
+
+    def __init__(self, expect: Expectations) -> None:
+        self._expect = expect
+        self._collected: list[Unmet] = []
+        self._outer: list[Unmet] | None = None
+
+    def __enter__(self) -> Expectations:
+        self._outer, self._expect._collected = self._expect._collected, self._collected
+        return self._expect
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if error is None:
+            self._expect.settle()
+        self._expect._collected = self._outer
+        if error is None:
+            self._expect._take(*self._collected)
+        elif self._collected:
+            error.add_note(f"before it: {ExpectationError(self._collected)}")

@@ -50,6 +50,10 @@ class ExpectationError(AssertionError):
         super().__init__(_told(self.unmet))
 
 
+ExpectationError.__module__ = "callbridge.testing"
+"""Where users have it from, and so that the last lines of a run have room for what it says."""
+
+
 def missing(what: str, why: str, found: Iterable[str] = ()) -> Unmet:
     """A measurement that the call has not: that is worse than a bad one, and never 0."""
     return Unmet(f"{what} was not measured: {why}", tuple(found), is_missing=True)
