@@ -36,6 +36,8 @@ class Calls(Move, frozen=True, tag="calls", metaclass=_Called):
 
     tool: str
     arguments: dict[str, Any] = {}
+    after_ms: Milliseconds | None = None
+    """As in `Says`; in a scenario alone, as in Python every name is an argument of the tool."""
 
     if TYPE_CHECKING:
 
@@ -48,6 +50,8 @@ class Says(Move, frozen=True, tag="says"):
     text: str
     then: Calls | tuple[Calls, ...] = ()
     """Tools that it calls in the same breath: `Says("Goodbye!", then=Calls("end_call"))`."""
+    after_ms: Milliseconds | None = None
+    """How long it thinks: between the beginning of its response and the first of it. By itself 300 ms."""
 
     @property
     def calls(self) -> tuple[Calls, ...]:

@@ -112,9 +112,9 @@ class MovesPrompter(voice_model.Prompter):
                 return self._saying(move)
             case written.Says(text):
                 calls = self._calls(move.calls, offered)
-                return Answer(say=(self._say(text),), calls=calls)
+                return Answer(say=(self._say(text),), calls=calls, after_ms=move.after_ms)
             case written.Calls():
-                return Answer(calls=self._calls((move,), offered))
+                return Answer(calls=self._calls((move,), offered), after_ms=move.after_ms)
             case written.Fails(code):
                 return Answer(status="failed", error=Failure(code=code, message=f"Failed as asked: {code}."))
             case written.Silent():

@@ -165,3 +165,12 @@ def test_a_call_of_which_nothing_is_kept_becomes_no_test() -> None:
 @pytest.mark.parametrize("value", ['He said "no" \\ \x7f\n…', -3, 1.5, True, [1, [2]], {"a b": {"c": "d"}}])
 def test_what_is_written_as_toml_is_read_again(value: Any) -> None:
     assert tomllib.loads(toml.assignment("x", value)) == {"x": value}
+
+
+@pytest.mark.heavy
+def test_the_model_thinks_as_long_as_it_did() -> None:
+    waits = []
+    for after_ms in (300, 1500):
+        call = Line().play(bakery(), caller=["Open?"], model=[Says("Yes, until two.", after_ms=after_ms)])
+        waits += [turn.latency.whole_ms for turn in call.story.turns if turn.latency is not None]
+    assert waits[1] - waits[0] == pytest.approx(1200, abs=60)

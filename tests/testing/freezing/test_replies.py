@@ -47,6 +47,19 @@ def without_cut_words(told: Reply, true: Reply) -> Reply:
     return Reply(words, told.calls, told.failure, told.is_dictated)
 
 
+def test_how_long_the_model_thought_is_told_where_it_is_heard() -> None:
+    thought = [Reply(["Yes."], thought_ms=350), Reply(["Yes."], thought_ms=900)]
+    tool = Reply(calls=[("hours", "{}")], thought_ms=1200)
+    assert moves_of([*thought, tool, Reply(failure="server_error", thought_ms=900)]) == [
+        "Yes.",
+        Says("Yes.", after_ms=900),
+        msgspec.convert({"move": "calls", "tool": "hours", "after_ms": 1200}, Calls),
+        Fails("server_error"),
+    ]
+    told = replies_on(list(read(taped(random_world(4, keys=True)))))
+    assert all(reply.thought_ms is not None for reply in told if reply.words or reply.calls)
+
+
 @pytest.mark.parametrize(
     "world",
     [random_world(4, keys=True), random_world(9, keys=True), *map(faulty_world, (7, 12, 31))],

@@ -7,7 +7,7 @@ had asked for with words of its own: those are said by themselves when the call 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from callbridge.testing.moves import ModelMove
 
 
+USUAL_MS: Final = 300
+"""The simulated model thinks so long by itself."""
+
+UNHEARD_MS: Final = 100
+"""Nobody hears a difference of less: what is written down is what is worth reading."""
+
+
 @dataclass(slots=True)
 class Reply:
     """One response."""
@@ -36,10 +43,21 @@ class Reply:
     """The vendor's code, of one that failed."""
     is_dictated: bool = False
     """The service had asked for it with instructions of its own."""
+    thought_ms: int | None = None
+    """From its beginning to the first of it; None where that is not known."""
 
     @property
     def move(self) -> ModelMove:
         """The same as a move of a test."""
+        move = self._move
+        thought_ms = self.thought_ms
+        if thought_ms is None or abs(thought_ms - USUAL_MS) <= UNHEARD_MS:
+            return move
+        said = Says(move) if isinstance(move, str) else move
+        return msgspec.structs.replace(said, after_ms=thought_ms) if isinstance(said, Says | Calls) else move
+
+    @property
+    def _move(self) -> ModelMove:
         calls = tuple(Calls(name, **arguments_of(text)) for name, text in self.calls)
         said = " ".join(words for words in self.words if words)
         if self.failure:
@@ -98,6 +116,7 @@ class _Reading:
     def __init__(self) -> None:
         self.replies: dict[str, Reply] = {}
         """By the id of their responses."""
+        self._begun_at: dict[str, float] = {}
         self._of_item: dict[str, tuple[Reply, int]] = {}
         """The reply of each message, and which of its words they are."""
         self._has_own_words = False
@@ -108,17 +127,20 @@ class _Reading:
         match entry:
             case entries.Added(item_id, words):
                 self._hear(item_id, words, is_all=False)
-            case entries.Handled(event=event):
-                self._event(event)
+            case entries.Handled(event=event, now=now):
+                self._event(event, now)
         for action in getattr(entry, "does", None) or ():
             match action:
                 case actions.SendToModel(command=realtime_commands.CreateResponse(response=options)):
                     self._has_own_words = options is not None and bool(options.instructions)
 
-    def _event(self, event: object) -> None:
+    def _event(self, event: object, now: float) -> None:
+        if isinstance(event, realtime_events.OutputItemAdded):
+            self._has_thought(event.response_id, now)
         match event:
             case realtime_events.ResponseCreated(response):
                 self.replies[response.id] = Reply(is_dictated=self._has_own_words)
+                self._begun_at[response.id] = now
                 self._has_own_words = False
             case realtime_events.OutputItemAdded(response_id, item) if item.type == "message":
                 reply = self.replies.setdefault(response_id, Reply())
@@ -135,6 +157,11 @@ class _Reading:
                 error = None if details is None else details.error
                 code = None if error is None else error.code
                 self.replies.setdefault(response.id, Reply()).failure = code or "server_error"
+
+    def _has_thought(self, response_id: str, now: float) -> None:
+        """Its first item has begun."""
+        if (begun_at := self._begun_at.pop(response_id, None)) is not None:
+            self.replies[response_id].thought_ms = round((now - begun_at) * 1000)
 
     def _hear(self, item_id: str, words: str, *, is_all: bool) -> None:
         if item_id in self._of_item:
