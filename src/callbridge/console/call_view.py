@@ -298,6 +298,8 @@ def _turn(turn: Turn, scale_ms: int) -> TurnRow:
 
 
 def _said(spoken: Spoken) -> SaidRow:
+    if not spoken.words and not spoken.heard_ms:
+        return SaidRow("", "", f"nothing heard of {length(spoken.sent_ms)}", spoken.was_cut)
     if not spoken.words:
         of_all = f" of {length(spoken.sent_ms)}" if spoken.heard_ms < spoken.sent_ms else ""
         return SaidRow("", "", f"heard for {length(spoken.heard_ms)}{of_all}", spoken.was_cut)

@@ -29,8 +29,10 @@ ZOOM_MS: Final = 150_000
 """A call that is longer is drawn wider than the page, which then scrolls."""
 
 TICKS_MAX: Final = 8
-_WIDE: Final = 0.03
-"""Of the whole: ten pixels on a telephone."""
+_TELEPHONE_PX: Final = 300
+_SCREEN_PX: Final = 800
+_SIGN_PX: Final = 6
+"""So wide is a drawing at least on these, and a sign that is written on a band."""
 _TICKS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 
 MARK_SHARE: Final = 0.004
@@ -127,8 +129,8 @@ class PlacedBand:
     band: Band
     left: str
     width: str
-    is_wide: bool
-    """What is written on it has room."""
+    room: Literal["none", "wide", "any"]
+    """On which screens what is written on it has room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,10 +255,17 @@ class _Line:
                 band,
                 self.at(band.began_ms),
                 self.at(band.ended_ms - band.began_ms),
-                self.zoom * (band.ended_ms - band.began_ms) / self.whole_ms >= _WIDE,
+                self._room(band),
             )
             for band in bands
         )
+
+    def _room(self, band: Band) -> Literal["none", "wide", "any"]:
+        share = self.zoom * (band.ended_ms - band.began_ms) / self.whole_ms
+        needs_px = _SIGN_PX * (len(band.text) + 1)
+        if share * _TELEPHONE_PX >= needs_px:
+            return "any"
+        return "wide" if share * _SCREEN_PX >= needs_px else "none"
 
     def ticks(self) -> tuple[tuple[str, str], ...]:
         each_s = next(
