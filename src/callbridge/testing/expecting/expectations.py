@@ -302,7 +302,7 @@ class Expectations:
 
 
 class AllOf:
-    """`with call.expect.all():` collects what is not met. No generator: each failure would show its frames."""
+    """`with call.expect.all():` collects what is not met. A generator would show in each failure."""
 
     def __init__(self, expect: Expectations) -> None:
         self._expect = expect
