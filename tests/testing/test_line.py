@@ -172,6 +172,15 @@ async def test_it_runs_beside_the_loop_of_the_test() -> None:
         line.play(agent)
 
 
+@pytest.mark.heavy
+async def test_calls_that_are_asked_for_together_follow_each_other() -> None:
+    line, other = Line(), Line()
+    agent = Agent(greeting="Hello.")
+    calls = await asyncio.gather(line.call(agent), line.call(agent), other.call(agent))
+    assert all(call.complaints == () and call.story.turns[0].heard == "Hello." for call in calls)
+    assert len({call.phone.call_sid for call in calls}) == 3
+
+
 async def test_who_stops_waiting_ends_the_call() -> None:
     threads = threading.active_count()
     began_at = time.monotonic()

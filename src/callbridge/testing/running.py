@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import contextvars
 import threading
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from callbridge.agents.tools.threads import THREADS
 from callbridge.testing.virtual.loop import VirtualLoop
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+ONE_AT_A_TIME: Final = threading.Lock()
+"""A call has the logging of the process to itself, and so a process has one. Others wait, in their threads."""
+
 
 def run(make: Callable[[], Coroutine[Any, Any, T]], *, is_virtual: bool) -> T:
     """Runs a coroutine to its end in a loop of its own, in this thread.
@@ -30,7 +33,7 @@ def run(make: Callable[[], Coroutine[Any, Any, T]], *, is_virtual: bool) -> T:
     """
     if asyncio._get_running_loop() is not None:
         raise RuntimeError("an event loop runs in this thread: write `await line.call(…)` there")
-    with asyncio.Runner(loop_factory=new_loop if is_virtual else None) as runner:
+    with ONE_AT_A_TIME, asyncio.Runner(loop_factory=new_loop if is_virtual else None) as runner:
         return runner.run(make())
 
 
