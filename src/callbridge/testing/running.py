@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ONE_AT_A_TIME: Final = threading.Lock()
-"""A call has the logging of the process to itself, and so a process has one. Others wait, in their threads."""
+"""A call has the logging of its process to itself. Others wait, in their threads."""
 
 
 def run(make: Callable[[], Coroutine[Any, Any, T]], *, is_virtual: bool) -> T:
