@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,8 +30,14 @@ if TYPE_CHECKING:
 HERE = "http://127.0.0.1:8090"
 
 
-def browser(kept: Kept | None = None) -> TestClient:
-    app, _ = watching(kept or Kept([stories.RICH, watched.wordless_story()]))
+@cache
+def reader() -> TestClient:
+    """One that changes nothing, for all tests that only read."""
+    return browser(Kept([stories.RICH, watched.wordless_story()]))
+
+
+def browser(kept: Kept) -> TestClient:
+    app, _ = watching(kept)
     client = TestClient(app, HERE)
     client.get("/", params={"key": KEY})
     return client
@@ -41,16 +48,16 @@ ONE = f"/calls/{stories.SID}"
 
 class TestList:
     def test_the_last_calls_stand_there_and_lead_to_theirs(self) -> None:
-        text = browser().get("/calls").text
+        text = reader().get("/calls").text
         assert re.findall(r'href="(/calls/CA\w+)"', text) == [ONE, "/calls/CA" + "c" * 32]
         assert "No call is on" in text
         assert "media lost" in text
 
     def test_words_are_looked_for_and_shown_again_as_they_were_typed(self) -> None:
-        text = browser().get("/calls", params={"words": '"><i>', "ended": "agent_hangup"}).text
+        text = reader().get("/calls", params={"words": '"><i>', "ended": "agent_hangup"}).text
         assert 'value="&#34;&gt;&lt;i&gt;"' in text
         assert "No call has all of that" in text
-        assert ONE in browser().get("/calls", params={"words": "doctor monday"}).text
+        assert ONE in reader().get("/calls", params={"words": "doctor monday"}).text
 
     def test_pages_follow_each_other_and_keep_what_was_asked(self) -> None:
         many = [
@@ -72,7 +79,7 @@ class TestList:
 
 class TestOneCall:
     def test_what_was_cut_is_marked_for_eyes_and_ears(self) -> None:
-        text = browser().get(ONE).text
+        text = reader().get(ONE).text
         assert '<span class="heard">Monday at half past nine is free. Shall</span>' in text
         assert '<del class="cut">I book it for you, or is another day better?</del>' in text
         assert "Not heard:" in text
@@ -80,7 +87,7 @@ class TestOneCall:
 
     def test_no_style_and_no_script_stands_in_a_page(self) -> None:
         for path in ("/calls", ONE, "/calls/CA" + "c" * 32):
-            text = browser().get(path).text
+            text = reader().get(path).text
             assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", text), path
 
     def test_what_was_said_is_text_whatever_it_is(self) -> None:
@@ -90,18 +97,18 @@ class TestOneCall:
         assert "<script>alert" not in text
 
     def test_without_a_recording_the_page_says_why(self) -> None:
-        text = browser().get("/calls/CA" + "c" * 32).text
+        text = reader().get("/calls/CA" + "c" * 32).text
         assert "There is no sound of this call: It was not recorded." in text
         assert "<audio" not in text
         assert 'class="seek"' not in text
 
     def test_a_call_that_nobody_knows(self) -> None:
-        client = browser()
+        client = reader()
         for path in ("", "/audio.wav", "/call.json", "/live"):
             assert client.get("/calls/CAnone" + path).status_code == 404
 
     def test_the_story_as_json_is_whole(self) -> None:
-        answer = browser().get(f"{ONE}/call.json")
+        answer = reader().get(f"{ONE}/call.json")
         assert json.loads(answer.text)["turns"][1]["agent"][0]["heard_ms"] == 2400
         assert stories.SID in answer.headers["content-disposition"]
 
@@ -120,7 +127,7 @@ class TestSound:
         ],
     )
     def test_a_browser_gets_the_part_that_it_asks_for(self, wanted: str, status: int, part: slice) -> None:
-        client = browser()
+        client = reader()
         whole = client.get(f"{ONE}/audio.wav").content
         answer = client.get(f"{ONE}/audio.wav", headers={"Range": wanted} if wanted else {})
         assert (answer.status_code, answer.content) == (status, whole[part])
@@ -131,17 +138,17 @@ class TestSound:
 
     @pytest.mark.parametrize("wanted", ["bytes=99999999-", "bytes=5-4"])
     def test_a_part_that_there_is_not(self, wanted: str) -> None:
-        assert browser().get(f"{ONE}/audio.wav", headers={"Range": wanted}).status_code == 416
+        assert reader().get(f"{ONE}/audio.wav", headers={"Range": wanted}).status_code == 416
 
     def test_it_begins_with_the_call_and_is_as_long(self) -> None:
-        wav = browser().get(f"{ONE}/audio.wav").content
+        wav = reader().get(f"{ONE}/audio.wav").content
         assert (wav[:4], wav[20:24]) == (b"RIFF", b"\x07\x00\x02\x00")
         assert (len(wav) - 58) / 16 == stories.RICH.duration_ms
 
 
 class TestButton:
     def test_a_call_becomes_a_test_once(self) -> None:
-        client = browser()
+        client = browser(Kept([stories.RICH]))
         text = client.post(f"{ONE}/test").text
         assert "<code>callbridge test tests/a_call.call.toml</code>" in text
         again = client.post(f"{ONE}/test").text

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 HEARTBEAT_S: Final = 15.0
 """After so much silence a comment is sent, so that a connection that is gone is noticed."""
 
-NOT_READ_S: Final = 10.0
-"""A stream that takes nothing for so long is closed."""
+NOT_READ_S: Final = 15.0
+"""A stream that takes nothing for so long is closed. Our own server cuts its connection before that."""
 
 RETRY_MS: Final = 500
 """After this a browser comes again."""
