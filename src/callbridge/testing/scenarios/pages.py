@@ -64,6 +64,8 @@ class Shown:
     rate: str
     spreads: list[str]
     failures: list[Failure]
+    judgement: str
+    """What a judge has said, with the reasons."""
     calls: list[ShownCall]
 
 
@@ -112,7 +114,7 @@ def _shown(test: Told, key: str, room: int) -> Shown:
     ran = test.ran
     if ran is None:
         calls = [_shown_call(call, f"{key}-{number}", room) for number, call in enumerate(test.calls, 1)]
-        return Shown(key, test, None, "", [], [], calls)
+        return Shown(key, test, None, "", [], [], "", calls)
     outcome = ran.outcome
     is_one = len(outcome.runs) == 1
     return Shown(
@@ -122,6 +124,7 @@ def _shown(test: Told, key: str, room: int) -> Shown:
         "" if is_one else rate_line(outcome),
         [] if is_one else spread_lines(outcome),
         outcome.failures(),
+        (outcome.first_failed or outcome.runs[0]).judgement,
         [] if ran.shown is None else [_shown_call(ran.shown, f"{key}-1", room, is_one=is_one)],
     )
 

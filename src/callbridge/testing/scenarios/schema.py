@@ -88,22 +88,27 @@ def _said_of_fields(struct: type[msgspec.Struct]) -> dict[str, str]:
     """The texts below the fields of a class, and of the classes that it is made of, on one line each."""
     said: dict[str, str] = {}
     for cls in reversed(struct.__mro__):
-        if cls.__module__ in sys.modules and issubclass(cls, msgspec.Struct) and cls is not msgspec.Struct:
-            said.update(_texts_in(cls))
+        if cls is not msgspec.Struct and issubclass(cls, msgspec.Struct):
+            said.update(_texts_in(cls.__module__).get(cls.__name__, {}))
     return said
 
 
-def _texts_in(cls: type) -> dict[str, str]:
-    (body,) = ast.parse(inspect.cleandoc("\n" + inspect.getsource(cls))).body
-    assert isinstance(body, ast.ClassDef)
+@cache
+def _texts_in(module: str) -> dict[str, dict[str, str]]:
+    """Of each class of a module the texts below its fields."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
     return {
-        field.target.id: " ".join(text.value.value.split())
-        for field, text in zip(body.body, body.body[1:], strict=False)
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(field.target, ast.Name)
-        and isinstance(text, ast.Expr)
-        and isinstance(text.value, ast.Constant)
-        and isinstance(text.value.value, str)
+        cls.name: {
+            field.target.id: " ".join(text.value.value.split())
+            for field, text in zip(cls.body, cls.body[1:], strict=False)
+            if isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+            and isinstance(text.value.value, str)
+        }
+        for cls in tree.body
+        if isinstance(cls, ast.ClassDef)
     }
 
 
