@@ -33,6 +33,7 @@ def test_somebody_takes_the_call(line: Line, *, is_warm: bool) -> None:
     assert (person.status, person.address) == ("completed", SALES)
 
 
+@pytest.mark.heavy
 def test_nobody_takes_it_and_the_agent_has_the_caller_back(line: Line) -> None:
     agent = callbridge.Agent(greeting="Hello.", transfers=[callbridge.Destination("sales", SALES)])
     call = line.play(

@@ -63,6 +63,7 @@ def test_a_tool_that_is_not_offered_ends_the_test(line: Line) -> None:
     assert line.calls[0].phone.duration_ms < 5000
 
 
+@pytest.mark.heavy
 def test_what_the_moves_leave_open_is_found(line: Line) -> None:
     assert play(line, ["When?"], ["At eight.", "At nine."]) == ["moves_left"]
     assert play(line, ["When?", "Where?"], ["At eight."]) == ["unscripted"]

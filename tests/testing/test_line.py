@@ -93,6 +93,10 @@ def test_the_same_seed_is_the_same_call(sunday: PlayedCall) -> None:
     again = play_sunday()
     assert facts_of(sunday) == facts_of(again)
     assert (sunday.caller_audio, sunday.heard_audio) == (again.caller_audio, again.heard_audio)
+
+
+@pytest.mark.heavy
+def test_another_seed_is_another_call() -> None:
     one, same, other = (sizes_of(Line(seed=seed).play(bakery())) for seed in (1, 1, 2))
     assert one == same != other
 
@@ -121,6 +125,7 @@ def test_both_voices_are_on_one_clock(sunday: PlayedCall) -> None:
         assert not is_audible(audio[(from_ms - 100) * 8 : (from_ms - 20) * 8])
 
 
+@pytest.mark.heavy
 def test_keys_are_pressed() -> None:
     agent = Agent(greeting="Press your number.")
     call = Line().play(agent, caller=[Press("12#")], model=["Thank you."])
@@ -206,6 +211,7 @@ async def test_what_is_wrong_with_an_order_is_raised() -> None:
         await Line(settings={"CALLBRIDGE_CALL_MINUTES_MAX": "0"}).call(Agent())
 
 
+@pytest.mark.heavy
 def test_a_line_remembers_its_callers() -> None:
     line = Line(settings={"CALLBRIDGE_CALLER_MEMORY_DAYS": "7"})
     told: list[str] = []
