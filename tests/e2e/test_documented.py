@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,7 +20,6 @@ from callbridge.call.agent_facts import Captured, StepEntered, ValuesSet
 from callbridge.call.facts import CallClosed, EndReason
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.recording_facts import OF_RECORDINGS
-from callbridge.server.config.settings import read_settings
 from callbridge.simulators import phone
 from callbridge.simulators.account import AccountSettings, SimulatedAccount, serve_account
 from callbridge.simulators.phone import CallerScript, Pause, Press, WaitForAgent, WaitForEnd
@@ -117,17 +115,6 @@ async def test_an_agent_is_written(example: ModuleType) -> None:
     assert "Harbour Bakery, hello! How can I help you?" in played.to_say
     assert played.outputs == [("opening_hours", "8:00 to 14:00")]
     assert played.heard == ["Harbour Bakery, hello!", "From eight to two."]
-
-
-def test_a_call_without_an_account(only_these: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The settings of a first try are taken as they stand there."""
-    (env,) = re.findall(
-        r"^```sh\n(OPENAI_API_KEY=any\n.*?)^```", (ROOT / README).read_text(), re.MULTILINE | re.DOTALL
-    )
-    (tmp_path / ".env").write_text(env)
-    settings = read_settings()
-    assert settings.realtime_url == "ws://127.0.0.1:9000/v1/realtime"
-    assert settings.agent == "bakery:agent"
 
 
 @of(AGENTS, "An agent")
@@ -266,7 +253,7 @@ async def test_ask_before_it_is_done(example: ModuleType) -> None:
     ]
     steps: list[Step] = [HEARD, voices.caller(), WaitForAgent(quiet_ms=500), voices.caller(), HEARD]
     played = await play(example.agent, answers, steps)
-    assert played.outcomes == [ToolOutcome.REFUSED, ToolOutcome.REFUSED, ToolOutcome.ANSWERED]
+    assert played.outcomes == [ToolOutcome.UNCONFIRMED, ToolOutcome.UNCONFIRMED, ToolOutcome.ANSWERED]
     assert played.outputs[-1] == ("cancel", "cancelled: three rye breads")
     assert example.ORDERS == {}
     assert played.heard[-1] == "It is cancelled."

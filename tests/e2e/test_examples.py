@@ -70,7 +70,7 @@ async def test_the_receptionist_books_asks_and_says_goodbye() -> None:
     assert "Anna Berg. How can I help?" in played.to_say
     outputs = [output for name, output in played.outputs if name == "book"]
     assert [outcome for outcome in played.outcomes if outcome is not ToolOutcome.ANSWERED] == [
-        ToolOutcome.REFUSED
+        ToolOutcome.UNCONFIRMED
     ]
     assert outputs[-1] == "booked: Monday 9:00 for Anna Berg"
     assert receptionist.CALENDAR["Monday 9:00"] == "Anna Berg"

@@ -137,8 +137,13 @@ def assert_all_was_answered(call: FinishedCall) -> None:
     refusals = [text for text in answers.values() if text.startswith('{"error"')]
     assert len(refusals) == len(bad), answers
     used: Counter[Any] = Counter(fact.outcome for fact in call.of(ToolUsed))
-    assert used == {ToolOutcome.REFUSED: len(bad), ToolOutcome.ANSWERED: len(answered)}
-    assert (call.ended.tools_used, call.ended.tools_failed) == (len(bad) + len(answered), len(bad))
+    asked = len(IN_ONE_BREATH)  # It is not refused: the caller is to be asked first.
+    assert used == {
+        ToolOutcome.REFUSED: len(bad) - asked,
+        ToolOutcome.UNCONFIRMED: asked,
+        ToolOutcome.ANSWERED: len(answered),
+    }
+    assert (call.ended.tools_used, call.ended.tools_failed) == (len(bad) + len(answered), len(bad) - asked)
     # Not of `pay` with a number that is none: the caller is not asked about what cannot be done.
     assert sum("ask whether it is right" in text for text in refusals) == len(IN_ONE_BREATH)
     assert sum("there is no tool" in text for text in refusals) == 3

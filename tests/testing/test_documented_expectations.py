@@ -1,4 +1,4 @@
-"""The examples of docs/testing.md that say what is expected of a call: played, and met."""
+"""The examples of the documents that say what is expected of a call: played, and met."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ import pytest
 from callbridge.testing import Line
 from documented import module_of
 
-HEADINGS = ("A call on a line", "What to expect of a call", "Voices and noise")
+EXAMPLES = (
+    ("README.md", "Test it"),
+    ("docs/testing.md", "A call on a line"),
+    ("docs/testing.md", "What to expect of a call"),
+    ("docs/testing.md", "Voices and noise"),
+)
+
+module_of("README.md", "Write an agent")  # What its test imports.
 
 TESTS = [
     (heading, name, test)
-    for heading in HEADINGS
-    for name, test in vars(module_of("docs/testing.md", heading)).items()
+    for document, heading in EXAMPLES
+    for name, test in vars(module_of(document, heading)).items()
     if name.startswith("test_")
 ]
 
