@@ -151,6 +151,22 @@ def test_what_the_carrier_minds_is_found(line: Line, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.heavy
+def test_what_the_model_refuses_is_found(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    appended, has_said = Relay._append, False
+
+    def odd(relay: Relay, *frame: Any) -> Any:
+        nonlocal has_said
+        if not has_said:
+            has_said = True
+            assert relay.send_to_model is not None
+            relay.send_to_model(b'{"type": "nonsense"}')
+        return appended(relay, *frame)
+
+    monkeypatch.setattr(Relay, "_append", odd)
+    assert {*play(line, ["When?"], ["At eight."])} >= {"model_refusal"}
+
+
+@pytest.mark.heavy
 def test_audio_that_is_changed_or_lost_is_found(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bridge that swallows some of the caller, and one that changes the voice of the agent."""
     appended, count = Relay._append, 0

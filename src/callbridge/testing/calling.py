@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from callbridge.simulators import phone
+from callbridge.simulators.sounds import attenuated
 from callbridge.testing import steps as written
+from callbridge.testing.effects import MHM_LOSS_DB
 from callbridge.wire.audio import milliseconds
 
 if TYPE_CHECKING:
@@ -120,7 +122,9 @@ def _parts(step: CallerStep, audio_of: AudioOf) -> Sequence[tuple[phone.Step, st
         case written.Interrupt(after_ms, text, audio):
             return [(phone.Interrupt(after_ms, audio_of(text, audio)), text)]
         case written.Backchannel(after_ms, text, audio):
-            return [(phone.Interrupt(after_ms, audio_of(text, audio), is_word=False), text)]
+            made = audio_of(text, audio)
+            soft = made if audio else attenuated(made, MHM_LOSS_DB)
+            return [(phone.Interrupt(after_ms, soft, is_word=False), text)]
         case written.Press(keys, quiet_ms):
             return [*_waits(quiet_ms), (phone.Press(keys, awaits_answer=True), "")]
         case written.Pause(ms):

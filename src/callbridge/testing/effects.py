@@ -171,6 +171,7 @@ def _refuse_pace(factor: float) -> None:
 # --- What becomes of a call -----------------------------------------------------------------------------
 
 MHM_LOSS_DB: Final = 6.0
+"""So much softer than speech are sounds of somebody who listens."""
 
 _A_WORD: Final = "Hello?"
 """As loud as whatever a caller says of whom it is not known yet."""
