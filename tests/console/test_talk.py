@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from callbridge.call.facts import ToolUsed
 from callbridge.console.app import Section, create_console
 from callbridge.console.guard import KEY
 from callbridge.console.talk import (
@@ -25,9 +26,11 @@ from callbridge.console.talk import (
     Spoken,
     talk_router,
 )
+from callbridge.observe.feed import Feed
 
 if TYPE_CHECKING:
     from callbridge.console.talk import BrowserSocket, NewCall, Turn
+    from callbridge.observe.feed import Subscription
 
 HERE = "http://127.0.0.1:8090"
 SOCKET = HERE.replace("http", "ws") + MEDIA_PATH
@@ -64,6 +67,18 @@ class Process:
 
     async def speak(self, text: str) -> Spoken:
         return Spoken(text.encode(), "a voice")
+
+    def follow(self, call_sid: str) -> Subscription:
+        if call_sid != SID:
+            raise NoSuchCallError
+        feed = Feed(lambda: 0.0)
+        events = feed.subscribe(SID)
+        tell = feed.hearer(SID)
+        assert tell is not None
+        tell("agent", "item_1", "Hello, <b>")
+        feed(ToolUsed("opening_hours", 2, 3, call_sid=SID))
+        feed.close()
+        return events
 
     async def carry(self, socket: BrowserSocket, token: str) -> bool:
         if token != "t":
@@ -106,6 +121,17 @@ def test_a_call_is_turn_after_turn(client: TestClient, process: Process) -> None
     assert (heard["do"], base64.b64decode(heard["audio"])) == ("hear", b"\x01\x02")
     assert client.post(f"/talk/calls/{SID}/hang-up").json()["do"] == "over"
     assert process.asked[1:] == ["busy", SID]
+
+
+def test_what_is_said_comes_as_events(client: TestClient) -> None:
+    answer = client.get(f"/talk/calls/{SID}/words")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.text == (
+        "retry: 500\n\n"
+        'event: said\ndata: {"by":"agent","item":"item_1","words":"Hello, <b>"}\n\n'
+        'event: used\ndata: {"tool":"opening_hours","outcome":"answered"}\n\n'
+    )
+    assert client.get("/talk/calls/CA-of-nobody/words").status_code == 404
 
 
 def test_what_is_typed_comes_back_as_speech(client: TestClient) -> None:

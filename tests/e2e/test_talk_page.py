@@ -113,6 +113,13 @@ async def test_a_whole_call_by_microphone(tmp_path: Path, figures: Callable[[str
         over = await on_page.has("over")
         assert over["status"] == "completed"
         await on_page.state("The call is over")
+        written = await on_page.page.get_by_role("list", name="On the line").inner_text()
+        for words in (
+            "You: Hello, are you open on Sunday?",
+            "Agent: You are welcome. Goodbye!",
+            "opening_hours",
+        ):
+            assert words in written
         assert on_page.faults.found == []
         assert await running.ends() == 0
     events, output = on_page.events, running.output

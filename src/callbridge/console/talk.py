@@ -17,12 +17,18 @@ from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketClose
 
+from callbridge.call.facts import ToolUsed
+from callbridge.console.event_stream import EventStream, message
 from callbridge.console.pages import page
+from callbridge.observe.feed import LiveFact, LiveWords
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
+
+    from callbridge.observe.feed import Subscription
 
 TALK_PATH: Final = "/talk"
 MEDIA_PATH: Final = "/talk/media"
@@ -150,6 +156,9 @@ class Talking(Protocol):
     async def speak(self, text: str) -> Spoken:
         """What was typed, as speech."""
 
+    def follow(self, call_sid: str) -> Subscription:
+        """What happens in the call from now on, with its words. Raises `NoSuchCallError`."""
+
     async def carry(self, socket: BrowserSocket, token: str) -> bool:
         """The stream of a turn, from its upgrade to its end; false when the token is good for none."""
 
@@ -175,6 +184,7 @@ def talk_router(line: Callable[[], Line], talking: Talking) -> APIRouter:
     phone = _Phone(line, talking)
     router = APIRouter()
     router.add_route(TALK_PATH, phone.show)
+    router.add_route("/talk/calls/{sid}/words", phone.words)
     for path, endpoint in (
         ("/talk/calls", phone.call),
         ("/talk/calls/{sid}/done", phone.done),
@@ -217,6 +227,12 @@ class _Phone:
     async def hang_up(self, request: Request) -> Response:
         return await _of_call(request, self.talking.hang_up)
 
+    async def words(self, request: Request) -> Response:
+        try:
+            return _Words(self.talking.follow(request.path_params["sid"]))
+        except NoSuchCallError:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "No such call is live.") from None
+
     async def speak(self, request: Request) -> Response:
         spoken = await self.talking.speak((await _asked(request, Typed)).text)
         return Response(spoken.audio, media_type="audio/basic", headers={"X-Voice": spoken.voice})
@@ -227,6 +243,34 @@ class _Phone:
         is_known = MEDIA_PROTOCOL in offered and len(tokens) == 1
         if not (is_known and await self.talking.carry(socket, tokens[0].removeprefix(TOKEN_PROTOCOL))):
             await WebSocketClose()(socket.scope, socket.receive, socket.send)
+
+
+class _Words(Response):
+    """What both sides say, as it comes, and which tools are used: until the call or its reader is gone."""
+
+    def __init__(self, events: Subscription) -> None:
+        super().__init__()
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The answer."""
+        with self._events:
+            await EventStream(self._next)(scope, receive, send)
+
+    async def _next(self) -> str | None:
+        async for event in self._events:
+            match event:
+                case LiveWords(by=by, item_id=item, words=words):
+                    return _event("said", {"by": by, "item": item, "words": words})
+                case LiveFact(fact=ToolUsed(name=name, outcome=outcome)):
+                    return _event("used", {"tool": name, "outcome": outcome.value})
+                case _:
+                    pass
+        return None
+
+
+def _event(name: str, told: dict[str, str]) -> str:
+    return message(name, msgspec.json.encode(told).decode())
 
 
 async def _of_call(request: Request, ask: Callable[[str], Awaitable[Turn]]) -> Response:

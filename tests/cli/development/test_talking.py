@@ -10,6 +10,7 @@ import pytest
 from callbridge.cli.development import talking
 from callbridge.cli.development.talking import CALLS_MAX, Talks
 from callbridge.console.talk import MEDIA_PROTOCOL, NewCall, NoSuchCallError, OpenStream, Over
+from callbridge.observe.feed import Feed
 from callbridge.simulators.phone.twiml import WebAnswer
 from desks import made_settings
 from leftovers import until
@@ -54,7 +55,7 @@ def service() -> Service:
 
 @pytest.fixture
 def talks(service: Service) -> Talks:
-    return Talks(SETTINGS, cast("MediaDoor", service), cast("Asking", service))
+    return Talks(SETTINGS, cast("MediaDoor", service), cast("Asking", service), Feed(lambda: 0.0))
 
 
 SOCKET = cast("BrowserSocket", "a socket")
@@ -92,6 +93,8 @@ async def test_a_page_that_is_gone_has_hung_up(
             (SETTINGS.action_url, "completed"),
             (SETTINGS.call_status_url, "completed"),
         ]
+        with pytest.raises(NoSuchCallError):
+            talks.follow(turn.call_sid)
         for ask in (talks.hang_up(turn.call_sid), talks.done(turn.call_sid, "")):
             with pytest.raises(NoSuchCallError):
                 await ask

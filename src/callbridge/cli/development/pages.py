@@ -64,7 +64,8 @@ class Pages:
     ) -> AsyncIterator[None]:
         """Serves them for the length of the context. `notice`: what every page shows at the moment."""
         async with Asking(settings.public_base_url, settings.port, settings.auth_tokens[0]) as asking:
-            talks = Talks(settings, prepared.app.state.media_door, asking)
+            state = prepared.app.state
+            talks = Talks(settings, state.media_door, asking, state.desk.feed)
             async with (
                 watched(prepared.app.state.desk, is_public=settings.is_public, is_own=talks.has) as watch,
                 talks.opened(),

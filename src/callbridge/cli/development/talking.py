@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from callbridge.cli.development.asking import Asking
     from callbridge.console.talk import BrowserSocket, NewCall, Turn
+    from callbridge.observe.feed import Feed, Subscription
     from callbridge.server.config.settings import Settings
     from callbridge.server.http.media import MediaDoor
 
@@ -39,10 +40,11 @@ class Talks:
         settings: of the service.
         door: where streams come in.
         asking: asks the service's webhooks.
+        feed: what happens in calls.
     """
 
-    def __init__(self, settings: Settings, door: MediaDoor, asking: Asking) -> None:
-        self._settings, self._door, self._asking = settings, door, asking
+    def __init__(self, settings: Settings, door: MediaDoor, asking: Asking, feed: Feed) -> None:
+        self._settings, self._door, self._asking, self._feed = settings, door, asking, feed
         self._calls: dict[str, TalkCall] = {}
         self._watching: dict[str, asyncio.TimerHandle] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -76,6 +78,10 @@ class Talks:
     async def speak(self, text: str) -> Spoken:
         """What was typed, as speech; as sounds of its length where nothing can speak words."""
         return Spoken(await self._voiced(text) or wordless(text, CALLER_HZ), self.voice)
+
+    def follow(self, call_sid: str) -> Subscription:
+        """What happens in the call from now on, with its words."""
+        return self._feed.subscribe(self._find(call_sid).line.call_sid)
 
     @property
     def voice(self) -> str:

@@ -22,6 +22,7 @@ class Phone {
     this.waiting = null; // The timer of a turn.
     this.keys = ""; // Pressed while there is no stream: for a <Gather>.
     this.asked = null; // The turn of one.
+    this.words = null; // What both sides say, as it comes.
   }
 
   // --- The caller ---
@@ -200,7 +201,18 @@ class Phone {
 
   // --- The stream ---
 
+  /** What both sides say is written down as it comes. */
+  listen(callSid) {
+    if (this.words) return;
+    this.words = new EventSource(`/talk/calls/${callSid}/words`);
+    const on = (name, act) => this.words.addEventListener(name, ({ data }) => act(JSON.parse(data)));
+    on("said", ({ by, item, words }) => this.view.said(by, item, words));
+    on("used", ({ tool, outcome }) => this.view.note(`The agent uses ${tool}: ${outcome}`));
+    this.words.onerror = () => this.words?.close();
+  }
+
   openStream(turn) {
+    this.listen(turn.call_sid);
     const { mediaPath, mediaProtocol, tokenProtocol } = this.places;
     const url = new URL(mediaPath, location.href.replace(/^http/, "ws"));
     const socket = new WebSocket(url, [mediaProtocol, tokenProtocol + turn.token]);
@@ -245,6 +257,8 @@ class Phone {
 
   over(status) {
     this.asked = null;
+    this.words?.close();
+    this.words = null;
     this.closeStream();
     this.microphone?.close();
     this.microphone = null;

@@ -80,6 +80,20 @@ export class View {
     const notes = this.part("notes");
     notes.append(item);
     while (notes.children.length > NOTES_MAX) notes.firstChild.remove();
+    this.toEnd();
+    return item;
+  }
+
+  /** A piece of what somebody says: behind the pieces before it. */
+  said(by, item, words) {
+    const known = this.part("notes").querySelector(`[data-item="${CSS.escape(item)}"]`);
+    if (known) known.lastChild.textContent += words;
+    else this.note(`${by === "agent" ? "Agent" : "You"}: ${words.trimStart()}`, by).dataset.item = item;
+    this.toEnd();
+  }
+
+  toEnd() {
+    const notes = this.part("notes");
     notes.scrollTop = notes.scrollHeight;
   }
 
