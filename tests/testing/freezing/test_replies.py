@@ -63,7 +63,7 @@ def test_how_long_the_model_thought_is_told_where_it_is_heard() -> None:
 @pytest.mark.parametrize(
     "world",
     [random_world(4, keys=True), random_world(9, keys=True), *map(faulty_world, (7, 12, 31))],
-    ids=str,
+    ids=["random 4", "random 9", "faulty 7", "faulty 12", "faulty 31"],  # Workers must find the same ones.
 )
 def test_a_tape_knows_every_response(world: World) -> None:
     told = replies_on(list(read(taped(world))))
