@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 import raw_peer
-from e2e.stack import only_request
+from e2e.stack import hold_on, only_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -104,6 +104,7 @@ class Line:
             yield self
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hold_on()
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             await self._carry(reader, writer)
         writer.transport.abort()

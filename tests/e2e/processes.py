@@ -27,7 +27,7 @@ from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
 from e2e.commands import COMMAND, environment
 from e2e.raw import ringing
-from e2e.stack import Stack, only_request, pipe
+from e2e.stack import Stack, hold_on, only_request, pipe
 from ports import free_port
 from random_calls import noise
 
@@ -219,6 +219,7 @@ class Front:
             yield self
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hold_on()
         # The phone is cut where nobody listens.
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")

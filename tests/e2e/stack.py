@@ -387,6 +387,7 @@ async def switchboard(urls: Sequence[str]) -> AsyncIterator[str]:
     remaining = iter(urls)
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hold_on()
         url = urlsplit(next(remaining))
         far_reader, far_writer = await asyncio.open_connection(url.hostname, url.port)
         async with asyncio.TaskGroup() as pipes:
@@ -397,6 +398,21 @@ async def switchboard(urls: Sequence[str]) -> AsyncIterator[str]:
     server = await asyncio.start_server(connect, "127.0.0.1", 0)
     async with server:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}{urlsplit(urls[0]).path}"
+
+
+_held: set[asyncio.Task[Any]] = set()
+
+
+def hold_on() -> None:
+    """Whoever serves a connection lives as long as it has something to do.
+
+    Nothing of asyncio's holds its task once that connection is gone: it might vanish while it waits for
+    another one.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    _held.add(task)
+    task.add_done_callback(_held.discard)
 
 
 def only_request(head: bytes) -> bytes:
