@@ -214,7 +214,8 @@ def _knows_cleared_marks(seen: Seen) -> Verdict:
 
 
 def _errors_after_clears_ms(call: SeenCall) -> Iterator[float]:
-    cut = _cut(call)
+    """Of first items: in later ones a bridge may be wrong for other reasons (`truncation.later-item`)."""
+    cut = [one for one in _cut(call) if one.place == 0]
     for clear in call.stream.playback.clears:
         if clear.marks and (one := _at(clear, call, cut)) is not None:
             yield _error_ms(one)
@@ -222,9 +223,8 @@ def _errors_after_clears_ms(call: SeenCall) -> Iterator[float]:
 
 def _at(clear: Clear, call: SeenCall, cut: list[Spoken]) -> Spoken | None:
     """The item that was in play when the clear came."""
-    begun = {one.item.item_id for one in spoken(call, until=clear.at) if one.item.heard_ms}
-    heard = [one for one in cut if one.item.item_id in begun]
-    return heard[-1] if heard else None
+    begun = [one.item.item_id for one in spoken(call, until=clear.at) if one.item.heard_ms]
+    return next((one for one in cut if begun and one.item.item_id == begun[-1]), None)
 
 
 # --- Between the turns --------------------------------------------------------------------------------------
