@@ -63,6 +63,7 @@ def test_a_bridge_that_is_not_there_was_not_certified() -> None:
     assert f"CALLBRIDGE_REALTIME_URL=ws://127.0.0.1:{port}/v1/realtime" in output
     assert "not run: 0 passed, 0 failed, 1 not seen" in output
     assert "31902" in output
+    assert "look at the address" in output
 
 
 @pytest.fixture

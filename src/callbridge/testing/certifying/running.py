@@ -32,6 +32,14 @@ STAGGERED_S = 0.5
 """Between callers who call together: sessions are told apart by their order."""
 
 
+NO_SESSION = (
+    "the bridge took the call and opened no session with our model: "
+    "start it with the environment that points it there"
+)
+
+LOOK_AT = "look at the address, the auth token (--auth-token) and the certificates (SSL_CERT_FILE)"
+"""Where a bridge cannot be called."""
+
 LOOKS_EVERY_S = 0.2
 """While the bridge starts."""
 
@@ -162,17 +170,17 @@ class _Run:
             (call,) = self._calls[PLAIN]
             _ = call.stream
             if not call.sessions:
-                raise not_seen(
-                    "the bridge took the call and opened no session with our model: "
-                    "start it with the environment that points it there"
-                )
+                self._give_up(NO_SESSION)
+                return
             self._features = learnt(
                 call, has_webhook=self._target.has_webhook, hang_up_tool=self._target.hang_up_tool
             )
         except UndecidedError as undecided:
-            self.trouble = str(undecided)
-            self._failed[PLAIN] = self.trouble
-            del self._calls[PLAIN]
+            self._give_up(f"{undecided}; {LOOK_AT}")
+
+    def _give_up(self, why: str) -> None:
+        self.trouble = self._failed[PLAIN] = why
+        del self._calls[PLAIN]
 
 
 async def _started(target: Target) -> None:

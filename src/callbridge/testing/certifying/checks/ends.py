@@ -58,9 +58,10 @@ def _ends(seen: Seen) -> Verdict:
     end = call.stream.end
     if not any(item.type == "function_call" for item in call.session.items.values()):
         raise not_seen("the model was never asked for its goodbye")
-    goodbye = spoken(call)[-1] if spoken(call) else None
-    if goodbye is None or end is None:
+    said = spoken(call)
+    if not said or end is None:
         raise not_seen("the goodbye was never said")
+    goodbye = said[-1]
     is_over = end.by_whom in {"bridge", "carrier"}
     last_heard = call.last_heard(end.at) or end.at
     waited_s = end.at - last_heard
