@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from callbridge.console.sources import Frozen, SourceError
 from callbridge.records.errors import RecordsError
+from callbridge.server.config.settings import find_variables
 
 if TYPE_CHECKING:
     from callbridge.console.lanes import Sound
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
     from callbridge.server.process.desk import Desk
 
 INTO: Final = Path("tests")
+
+
+def named_for_tests(agent: str) -> str:
+    """Who answers, as a scenario in `INTO` names them; nothing for whom the settings name without us.
+
+    Args:
+        agent: as the command line or the settings have it.
+    """
+    if not agent or find_variables().values.get("CALLBRIDGE_AGENT") == agent:
+        return ""
+    file, colon, _ = agent.partition(":")
+    is_module = bool(colon) and not file.endswith(".py")
+    return agent if is_module or Path(agent).is_absolute() else f"../{agent}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +50,9 @@ class CallFreezing:
         from callbridge.testing.freezing import NotFrozenError, frozen, own_tools, write  # noqa: PLC0415 - of few calls
 
         _, agent = self.desk.plans.roster.find(story.agent)
+        named, own = named_for_tests(self.desk.settings.agent or ""), own_tools(agent)
         try:
-            made = frozen(story, sound=sound, tape=self._tape(story), own_tools=own_tools(agent))
+            made = frozen(story, sound=sound, tape=self._tape(story), agent=named, own_tools=own)
             path = write(made, INTO)
         except NotFrozenError as error:
             raise SourceError(str(error)) from error
