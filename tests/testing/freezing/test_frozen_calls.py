@@ -93,6 +93,9 @@ def test_it_is_played_again_as_it_was(original: PlayedCall, tmp_path: Path) -> N
     again = played(write(made, tmp_path), AGENT.replace("from eight until two", "never"))
     assert again.failures == (), "its tools answer as they did"
     assert again.call is not None
+    assert again.call.story.began_at == pytest.approx(original.story.began_at, abs=1.5), (
+        "nor is it another day"
+    )
     assert told(again.call.story) == told(original.story)
     began = [[turn.began_ms for turn in call.story.turns] for call in (original, again.call)]
     assert began[1] == pytest.approx(began[0], abs=120)
@@ -114,7 +117,7 @@ def test_without_its_sound_the_words_are_spoken_anew(original: PlayedCall, tmp_p
 @pytest.mark.parametrize(
     ("before", "after", "told_of"),
     [
-        ("async def opening_hours", "async def when_open", "tool_not_offered"),
+        ("async def opening_hours", "async def when_open", "the session did not offer it"),
         ("day: str", "day: int", "refused"),
         ("The bakery, good day!", "Hello.", "The bakery, good day!"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import inspect
 import json
 import tomllib
@@ -45,6 +46,8 @@ expect = { heard = [{ text = "good day", turn = 1 }, "bye"], no_complaints = { e
 caller = { who = "Maria, in a hurry", goal = "order a cake" }
 repeat = 20
 rate = 0.95
+at = 2026-11-29T09:00:00+01:00
+people = { "+15550100031" = "takes" }
 """
 
 WRONG = """\
@@ -81,6 +84,8 @@ def test_what_stands_above_holds_for_every_call(tmp_path: Path) -> None:
     assert other.scenario.agent == "other.toml"
     assert other.scenario.settings == {"CALLBRIDGE_LANGUAGE": "fr", "CALLBRIDGE_CALL_MAX_S": 60}
     assert other.scenario.expect.heard == (Words(text="good day", turn=1), "bye")
+    assert other.scenario.at == dt.datetime(2026, 11, 29, 8, tzinfo=dt.UTC)
+    assert other.scenario.people == {"+15550100031": "takes"}
     assert other.scenario.caller == Persona("Maria, in a hurry", "order a cake")
 
 
@@ -154,7 +159,9 @@ def test_an_editor_is_told_of_the_same_faults() -> None:
     schema = json.loads(shipped_schema())
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
-    assert not list(validator.iter_errors(tomllib.loads(SEVERAL)))
+    # Editors take dates of TOML for texts.
+    several = json.loads(json.dumps(tomllib.loads(SEVERAL), default=dt.datetime.isoformat))
+    assert not list(validator.iter_errors(several))
     assert not list(validator.iter_errors({"caller": ["Hello?"]}))
     wrong = {error.json_path for error in validator.iter_errors(tomllib.loads(WRONG))}
     assert wrong == {

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import wave
 from dataclasses import dataclass
@@ -92,6 +93,7 @@ def frozen(
     steps, sounds = _with_sounds(done, sound, name)
     content: dict[str, Any] = {
         **({"agent": agent} if agent else {}),
+        "at": dt.datetime.fromtimestamp(int(story.began_at), dt.UTC),
         "caller": steps,
         "model": [_plain(move) for move in moves_of(replies_on(tapes) if tapes else replies_in(story))],
     }

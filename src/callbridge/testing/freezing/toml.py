@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,8 @@ def value(of: Any) -> str:
     match of:
         case bool():
             return "true" if of else "false"
+        case dt.datetime():
+            return of.isoformat()
         case str():
             # A text of JSON is one of TOML but for DEL, which JSON leaves as it is.
             return json.dumps(of, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -5,6 +5,7 @@ Steps, moves and expectations are those of `callbridge.testing`, by their names.
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -48,6 +49,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tools: dict[str, Doubled] = {}
     """What runs in place of a tool: a text that it returns; a table that says what it `does`, or a list of
     these, one for each time that it is called."""
+    people: dict[str, str] | None = None
+    """Who can be rung, for transfers: by number what they do: `takes`, `busy`, `no-answer`, `mailbox`,
+    `declines`, `hangs-up`, `presses 1`; `@5` behind it is how long it rings, in seconds. With it, even if it
+    is empty, the account is there, for texts."""
     effects: tuple[AnyEffect, ...] = ()
     """What is not perfect: noise, soft speech, lost frames, …"""
     speech: Speech | None = None
@@ -58,6 +63,14 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A text model says whether these criteria hold of the call. It can fail a call and save none."""
     settings: dict[str, Setting] = {}
     """Settings of the service, by their names in `.env`."""
+    from_number: str | None = None
+    """Who calls."""
+    to_number: str | None = None
+    """The number that is called."""
+    at: Annotated[dt.datetime, msgspec.Meta(tz=True)] | None = None
+    """The date and time at which it is placed, with its time zone; now without it."""
+    max_call_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """The caller hangs up at the latest then; 300 s by default."""
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Of all that is left to chance; the first of `repeat`."""
     repeat: Runs = 1

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from callbridge.server.config.setting_problems import SettingsError
+from callbridge.testing.call_data import ToolNotOfferedError
 from callbridge.testing.expecting.expectations import Expectations
 from callbridge.testing.expecting.unmet import ExpectationError
 from callbridge.testing.line import Line
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from callbridge.agents.choosing.choice import Roster
     from callbridge.testing.call_data import CallData
+    from callbridge.testing.line import CallArguments
     from callbridge.testing.scenarios.file_model import Scenario, Setting
     from callbridge.testing.scenarios.reading import Found
     from callbridge.testing.speech import Speech
@@ -55,23 +58,41 @@ class ScenarioPlayer:
         Raises:
             TextModelMissing: a text model is wanted, and there is none.
         """
-        scenario = found.scenario
+        scenario, line = found.scenario, Line()
         try:
-            call = Line().play(
-                self._roster,
-                caller=caller_of(found),
-                model=scenario.model,
-                tools=scenario.tools,
-                effects=scenario.effects,
-                speech=self.speech,
-                seed=seed,
-                settings=settings_of(scenario),
-                title=scenario.name,
-                real_sockets=scenario.real_sockets,
-            )
-        except (AssertionError, ValueError, TextModelFault) as error:
+            call = line.play(self._roster, **_arguments(found, seed, self.speech))
+        except ToolNotOfferedError as error:  # The call is there to be looked at.
+            return Judged(line.calls[-1], (str(error).partition("\n")[0],))
+        except (ValueError, SettingsError, TextModelFault) as error:
             return Judged(None, (str(error),))
         return Judged(call, _unmet(scenario, call), _judgement(call))
+
+
+def _arguments(found: Found, seed: int, speech: Speech) -> CallArguments:
+    """The scenario as a line takes it. What it does not say is left to the line."""
+    scenario = found.scenario
+    given: CallArguments = {
+        "caller": caller_of(found),
+        "model": scenario.model,
+        "tools": scenario.tools,
+        "effects": scenario.effects,
+        "speech": speech,
+        "seed": seed,
+        "settings": settings_of(scenario),
+        "title": scenario.name,
+        "real_sockets": scenario.real_sockets,
+    }
+    if scenario.people is not None:
+        given["people"] = scenario.people
+    if scenario.from_number is not None:
+        given["from_number"] = scenario.from_number
+    if scenario.to_number is not None:
+        given["to_number"] = scenario.to_number
+    if scenario.at is not None:
+        given["at"] = scenario.at
+    if scenario.max_call_s is not None:
+        given["max_call_s"] = scenario.max_call_s
+    return given
 
 
 def _unmet(scenario: Scenario, call: CallData) -> tuple[str, ...]:
