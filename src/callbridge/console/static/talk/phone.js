@@ -6,6 +6,7 @@ import { fromBase64 } from "./mulaw.js";
 import { View } from "./view.js";
 
 const KEYS = "0123456789*#";
+const SOUND_WITHIN_MS = 4000;
 const WORKLET = new URL("./phone-worklet.js", import.meta.url);
 
 class Phone {
@@ -110,7 +111,9 @@ class Phone {
       this.telephone.port.onmessage = ({ data }) => this.told(data);
       this.telephone.connect(this.context.destination);
     }
-    await this.context.resume();
+    const late = new Promise((resolve) => setTimeout(resolve, SOUND_WITHIN_MS));
+    await Promise.race([this.context.resume(), late]);
+    if (this.context.state !== "running") throw new Error("The browser starts no sound: is there an output?");
     await this.useMicrophone();
   }
 
