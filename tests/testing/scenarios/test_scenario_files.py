@@ -15,6 +15,7 @@ from callbridge.testing import Calls, Interrupt, Persona
 from callbridge.testing.effects import Noise
 from callbridge.testing.expecting.expectations import Expectations
 from callbridge.testing.scenarios.expect import Expect, Words
+from callbridge.testing.scenarios.places import Places
 from callbridge.testing.scenarios.reading import ScenarioError, read_scenarios
 from callbridge.testing.scenarios.schema import schema_text, shipped_schema
 
@@ -111,6 +112,27 @@ def test_all_that_is_wrong_is_told_with_its_line_and_a_remedy(tmp_path: Path) ->
         'line 10, call[1].expect.ended_by: write "agent" or "caller"',
         "line 12, call[2].name: it is missing",
     ]
+
+
+LONG = """\
+caller = [ # [not this]
+  "one, [two], {three}", # four
+  { step = "press", keys = "1" }, "five",
+  '''
+six
+''',
+  7,
+]
+"""
+
+
+def test_a_member_of_a_list_is_told_with_its_own_line(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match=r"line 7, caller\[5\]: it should be a text or a table"):
+        read_scenarios(written(tmp_path, LONG))
+    places = Places(LONG)
+    assert [places.line_of(("caller", number)) for number in range(6)] == [2, 3, 3, 4, 7, 1]
+    assert places.line_of(("caller", 1, "keys")) == 3
+    assert places.line_of(("nothing",)) is None
 
 
 @pytest.mark.parametrize(

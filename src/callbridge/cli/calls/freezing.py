@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from callbridge.agents.agent import AgentError
 from callbridge.cli.call_names import named_sid
 from callbridge.cli.records_database import records_database
 from callbridge.cli.serve import settings_or_refusal
@@ -63,8 +64,8 @@ def _frozen(
     story = records.story(call_sid)
     if story is None:
         raise RecordsError(f"No call on record ends in {call!r}. `callbridge calls` lists them.")
-    _, answering = who_answers(settings).find(story.agent)
     try:
+        _, answering = who_answers(settings).find(story.agent)
         made = frozen(
             story,
             name=name,
@@ -74,7 +75,7 @@ def _frozen(
             own_tools=own_tools(answering),
         )
         return made, write(made, into)
-    except NotFrozenError as error:
+    except (NotFrozenError, AgentError) as error:
         raise RecordsError(str(error)) from error
     except OSError as error:
         raise RecordsError(f"The test cannot be written: {error}.") from error

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from callbridge.agents.written.faults import Fault, told
-from callbridge.agents.written.key_lines import key_lines, line_of
 from callbridge.testing.scenarios.faults import faults_in
 from callbridge.testing.scenarios.file_model import SUFFIX, Scenario
+from callbridge.testing.scenarios.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -60,16 +60,16 @@ def read_scenarios(path: Path) -> list[Found]:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # A number of thousands of digits is no fault of tomllib's.
         raise ScenarioError(f"{path} is not TOML: {error}; correct that line") from error
-    lines = key_lines(text)
+    places = Places(text)
     tables, faults = _tables_in(data)
     faults += [fault for at, table in tables for fault in _moved(faults_in(table, Scenario), at, data)]
     faults += _faults_of_names(tables)
     if faults:
         once = {(fault.path, fault.text): fault for fault in faults}.values()
-        places = {fault.path: line_of(fault.path, lines) for fault in once}
-        raise ScenarioError(told(once, places, str(path), "a file of calls"))
+        lines = {fault.path: places.line_of(fault.path) for fault in once}
+        raise ScenarioError(told(once, lines, str(path), "a file of calls"))
     return [
-        Found(_named(msgspec.convert(table, Scenario), path), path, line_of(at, lines) or 1)
+        Found(_named(msgspec.convert(table, Scenario), path), path, places.line_of(at) or 1)
         for at, table in tables
     ]
 
