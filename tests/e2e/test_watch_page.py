@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from e2e.stack import Log, Stack
     from machine import Machine
 
-pytestmark = pytest.mark.heavy
-
 NAMED = re.compile('- [\\w/]+ "[^"]+"|- text: |- status')
 """A role and a name; or a text, which is its own."""
 
@@ -135,6 +133,7 @@ class Watched:
         return await self.page.locator(selector).inner_text()
 
 
+@pytest.mark.heavy
 async def test_a_call_is_watched_and_then_listened_to(
     tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +207,7 @@ async def plays_and_seeks(page: Page) -> None:
     assert whole_s > 4
 
 
+@pytest.mark.heavy
 async def test_odd_calls_fit_every_width_and_have_names(tmp_path: Path) -> None:
     """Long words, text from right to left, 200 turns, no words, no recording."""
     chromium()
@@ -235,7 +235,7 @@ async def test_odd_calls_fit_every_width_and_have_names(tmp_path: Path) -> None:
 async def has_names(page: Page) -> None:
     """Everything that can be used, and every part that is led to, has a name for who does not see it."""
     names = await page.locator("button, a, input, select, table, [role], svg a, audio").all()
-    for one in names[:30]:
+    for one in names[:20]:
         snapshot = (await one.aria_snapshot()).replace("'", "")
         assert not snapshot or NAMED.match(snapshot), snapshot
 
@@ -264,6 +264,7 @@ asyncio.run(main(*sys.argv[1:]))
 """Tabs, in a process of their own: what they do with what they get is not to be measured."""
 
 
+@pytest.mark.long  # Judged by time, for a quarter of a minute.
 async def test_many_tabs_do_not_slow_a_call(
     tmp_path: Path, machine: Machine, figures: Callable[[str], None]
 ) -> None:
