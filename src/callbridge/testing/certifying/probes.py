@@ -45,6 +45,9 @@ IMAGINED_TOOL = "callbridge_certify_imagined"
 """A tool that no bridge offers, so that calling it has no effect anywhere."""
 
 PATIENCE_MS = 6_000
+AGAIN_MS = 3_500
+"""After which a caller says it again."""
+
 LOST_PATIENCE_MS = 9_000
 """How long the caller waits when something has gone wrong."""
 
@@ -293,10 +296,15 @@ PROBES: dict[str, Probe] = {
         _attack("altered-parameters", "a stream with altered parameters", Misbehaviour.WRONG_TOKEN),
         Probe(
             id="early",
-            what="the caller speaks at once, and the model takes 1.5 s to open a session",
+            what="the caller speaks at once, the model takes 1.5 s to open a session, and they say it again",
             script=lambda features, _target: _script(features, Answer(say=_says("agent_hours"))),
             callers=_alone(
-                QUESTION, WaitForAgent(patience_ms=LOST_PATIENCE_MS), Pause(300), HangUp(), greeted=False
+                QUESTION,
+                WaitForAgent(patience_ms=AGAIN_MS),
+                OTHER_QUESTION,
+                WaitForAgent(patience_ms=PATIENCE_MS),
+                HangUp(),
+                greeted=False,
             ),
             session=SessionSettings(keep_audio=True, handshake_ms=SLOW_HANDSHAKE_MS),
         ),

@@ -103,9 +103,6 @@ def _survives_slowness(seen: Seen) -> Verdict:
     if not call.sessions:
         return decided(is_good=False, evidence="the bridge gave the session up before it was open")
     heard_at = call.heard_from(call.session.opened_at)
-    if not call.session.speech_started:
-        evidence = "the session was opened, and the caller's words did not reach it"
-        return decided(is_good=False, evidence=evidence)
     if heard_at is None:
         return decided(is_good=False, evidence="the session was opened, and the agent was never heard")
     waited_ms = (heard_at - call.opened_at) * 1000
