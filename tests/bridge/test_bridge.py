@@ -16,6 +16,7 @@ import structlog
 
 import memory_call as mc
 from callbridge.agents.agent import Agent
+from callbridge.agents.wants import Wants
 from callbridge.bridge.relay import Relay
 from callbridge.call import facts
 from callbridge.call.events import BadMessage, Leg, LegGone, LegStalled, StreamAdmitted
@@ -23,10 +24,13 @@ from callbridge.call.facts import EndReason, Fact, StreamEnded
 from callbridge.call.limits import Limits
 from callbridge.call.machine import CallMachine
 from callbridge.call.phases import Phase
+from callbridge.call.wants import KeysOut
 from callbridge.wire import realtime_events
 from callbridge.wire.media_streams import StartFacts
+from tool_runs import in_call
 
 if TYPE_CHECKING:
+    from callbridge.agents.in_call import AgentInCall
     from callbridge.bridge.legs.leg import LegEnd
 
 
@@ -252,6 +256,37 @@ async def test_a_tool_runs_beside_the_audio() -> None:
         assert (await rig.model.hears("conversation.item.create"))["item"]["output"] == "done"
         await rig.hangs_up()
     assert rig.ended.tools_used == 1
+
+
+async def test_what_the_agent_wants_of_a_call_that_is_over_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its legs still close then. Who asked over and over for what nobody takes would stop all other calls."""
+    agents: list[AgentInCall] = []
+    written, asked = Wants.written, 0
+
+    def joining(agent: Agent) -> AgentInCall:
+        agents.append(in_call(agent))
+        return agents[-1]
+
+    async def counted(wants: Wants) -> None:
+        nonlocal asked
+        asked += 1
+        assert asked < 100, "it turns in circles"
+        await written(wants)
+
+    monkeypatch.setattr(mc, "in_call", joining)
+    monkeypatch.setattr(Wants, "written", counted)
+    async with mc.calling() as rig:
+        await rig.goes_live()
+        rig.model.may_close.clear()
+        rig.phone.say(mc.STOP)
+        await mc.until(lambda: bool(rig.model.closed))
+        agents[0].wants.add(KeysOut("1"))
+        await mc.steps(20)
+        rig.model.may_close.set()
+        await rig.running
+    assert (rig.ended.reason, asked) == (EndReason.CALLER_HANGUP, 1)
 
 
 async def test_a_broken_invariant_ends_this_call_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -467,8 +467,8 @@ class Bridge:
         self._tell(finished)
 
     async def _hear_agent(self, side: AgentSide) -> None:
-        """What the agent's own code wants, whenever that is."""
-        while True:
+        """What the agent's own code wants, whenever that is. Of a call that is over nothing is taken."""
+        while not self._is_over:
             await side.wanted()
             self._serve_agent(side)
             self._alarm.set_for(self.decider.deadline)
