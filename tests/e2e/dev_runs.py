@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fake_cloudflared
@@ -14,7 +16,6 @@ from e2e.commands import COMMAND, environment
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 LONGEST_S = 90.0
 """No test waits so long unless something hangs."""
@@ -85,3 +86,12 @@ async def dev(folder: Path, *arguments: str, agent: str = AGENT, **variables: st
         if process.returncode is None:
             process.kill()
             await process.communicate()
+        end_tunnel(folder)
+
+
+def end_tunnel(folder: Path) -> None:
+    """That of a command that was killed outlives it."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        pid = (folder / "pid").read_text()
+        if str(folder) in Path(f"/proc/{pid}/cmdline").read_text():
+            os.kill(int(pid), signal.SIGKILL)
