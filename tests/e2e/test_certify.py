@@ -35,7 +35,7 @@ JUDGE_TIME = {"latency.up", "latency.down", "barge-in.speed"}
 KNOWN = {
     "sample-python": (
         {"trust.webhook-unsigned", "trust.socket-unsigned", "truncation.later-item", "keys.told"},
-        {"audio.up", "audio.down", "audio.early", "barge-in.clear", "truncation.60ms", "calls.apart"},
+        {"audio.up", "audio.down", "audio.early", "barge-in.clear", "calls.apart"},
     ),
     "sample-node": (
         {"trust.webhook-unsigned", "trust.socket-unsigned", "truncation.later-item", "audio.early"},
@@ -50,8 +50,8 @@ KNOWN = {
         {"audio.up", "audio.down", "audio.early", "barge-in.late-audio", "trust.socket-forged", "model.lost"},
     ),
     "pipecat": (
-        {"session.passthrough", "truncation.0ms", "marks.sent", "model.lost", "trust.socket-unsigned"},
-        {"audio.early", "greeting.whole", "barge-in.clear", "truncation.heard-whole", "ends.caller-hangs-up"},
+        {"session.passthrough", "truncation.later-item", "marks.sent", "model.lost", "trust.socket-unsigned"},
+        {"audio.early", "greeting.whole", "barge-in.clear", "ends.caller-hangs-up"},
     ),
     "bare": (
         {"trust.socket-unsigned", "barge-in.clear", "audio.early"},

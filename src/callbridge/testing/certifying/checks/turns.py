@@ -120,22 +120,24 @@ def _reactions_ms(call: SeenCall) -> Iterator[float]:
 
 
 def _is_quiet_afterwards(seen: Seen) -> Verdict:
-    late_ms, clears = 0.0, 0
-    for call in _interrupted(seen):
-        whole = {one.item.item_id: one.item for one in spoken(call)}
-        for clear in call.stream.playback.clears:
-            clears += 1
-            for before in _unfinished(spoken(call, until=clear.at)):
-                late_ms += whole[before.item.item_id].received_ms - before.item.received_ms
+    calls = _interrupted(seen)
+    clears = sum(len(call.stream.playback.clears) for call in calls)
     if not clears:
         raise not_seen("no clear was sent, so nothing can come after one")
+    late_ms = sum(late for call in calls for late in _late_ms(call).values())
     evidence = f"{late_ms:.0f} ms of interrupted answers reached the phone after {clears} clears"
     return decided(is_good=late_ms == 0, evidence=evidence, late_ms=late_ms, clears=clears)
 
 
-def _unfinished(items: list[Spoken]) -> list[Spoken]:
-    """Those of which something has come: what has not begun is no part of an interrupted answer."""
-    return [one for one in items if one.item.received_ms]
+def _late_ms(call: SeenCall) -> dict[str, float]:
+    """What came of each item after the first clear in which it was under way."""
+    whole_ms = {one.item.item_id: one.item.received_ms for one in spoken(call)}
+    late: dict[str, float] = {}
+    for clear in call.stream.playback.clears:
+        for one in spoken(call, until=clear.at):
+            if one.item.received_ms:
+                late.setdefault(one.item.item_id, whole_ms[one.item.item_id] - one.item.received_ms)
+    return late
 
 
 # --- What the model remembers -------------------------------------------------------------------------------
