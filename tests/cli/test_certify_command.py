@@ -49,7 +49,7 @@ def test_a_wrong_option_is_explained(arguments: tuple[str, ...], said: str) -> N
 
 def test_a_port_that_is_taken_is_explained() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        status, output = run("ws://127.0.0.1:1/x", "--model-port", str(taken.getsockname()[1]))
+        status, output = run("ws://127.0.0.1:1/x", "--wait", "0", "--model-port", str(taken.getsockname()[1]))
     assert status == 2
     assert "choose another --model-port" in output
 
