@@ -27,8 +27,12 @@ def _cell(report: dict[str, Any], check: str) -> str:
     (one,) = [one for one in report["checks"] if one["id"] == check]
     sign = SIGNS[one["outcome"]]
     numbers = one["numbers"]
+    if one["outcome"] not in {"passed", "failed"}:
+        return sign
+    if check == "truncation.heard-whole":
+        return f"{sign} {numbers['cut']:.0f} of {numbers['heard']:.0f}"
     for name in ("error_ms", "p95_ms", "late_ms", "lost_ms", "dead_air_ms"):
-        if one["outcome"] in {"passed", "failed"} and name in numbers:
+        if name in numbers:
             return f"{sign} {numbers[name]:.0f} ms"
     return sign
 
