@@ -34,16 +34,20 @@ goal = "Bread."
 
 def test_conversations_are_judged_again_and_nobody_is_called(text_model: TextModel, tmp_path: Path) -> None:
     talk = Conversation(title="sunday", callbridge="1.0", played_at=0.0, agent="bakery", turns=())
-    text_model.will(*[verdicts(("yes", 0.9, None))] * 2, verdicts(("no", 0.9, None)))
-    path = judged(Judge(["All is well."]), talk).save(tmp_path / "kept" / "sunday")
+    yes, no = verdicts(("yes", 0.9, None)), verdicts(("no", 0.9, None))
+    text_model.will(yes, yes, yes, yes, no, yes)
+    talk = judged(Judge(["It was short."]), judged(Judge(["All is well."]), talk))
+    path = talk.save(tmp_path / "kept" / "sunday")
     asked = ["test", "--rejudge", str(tmp_path)]
     same = CliRunner().invoke(app, [*asked, "--json"])
-    assert (same.exit_code, json.loads(same.output)["sunday"]["verdicts"][0]["answer"]) == (0, "yes")
+    (told,) = json.loads(same.output)
+    assert (same.exit_code, told["file"], len(told["judgements"])) == (0, str(path), 2)
     worse = CliRunner().invoke(app, asked, env={"COLUMNS": "300"})
     assert (worse.exit_code, "no 0.90 (it was yes) All is well." in worse.output) == (1, True), worse.output
-    assert len(load_conversation(path).judgements) == 3
+    assert len(load_conversation(path).judgements) == 6
+    assert path.stat().st_mode & 0o777 == 0o600, "words of a call are their owner's"
 
-    (tmp_path / "broken.conversation.json").write_text("{}")
+    (tmp_path / "broken.conversation.json").write_bytes(b'{"title": "\xff"}')
     assert CliRunner().invoke(app, asked).exit_code == 2
     assert CliRunner().invoke(app, ["test", "--rejudge", str(tmp_path / "nowhere")]).exit_code == 2
 

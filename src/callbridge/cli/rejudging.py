@@ -33,7 +33,7 @@ def rejudge(paths: Iterable[Path], *, as_json: bool) -> int:
         asked; 5: there is no conversation.
     """
     console = Console(quiet=as_json, highlight=False)
-    found, statuses = [], []
+    told, statuses = [], []
     for path in _conversations(paths):
         try:
             conversation = rejudged(path)
@@ -41,11 +41,11 @@ def rejudge(paths: Iterable[Path], *, as_json: bool) -> int:
             typer.echo(str(error), err=True)
             statuses.append(UNUSABLE)
             continue
-        found.append(conversation)
+        now = conversation.judgements[-len(conversation.judges) :]
+        told.append({"file": str(path), "title": conversation.title, "judgements": now})
         _show(path, conversation, console)
-        statuses.append(PASSED if conversation.judgements[-1].is_passed else FAILED)
+        statuses.append(PASSED if all(one.is_passed for one in now) else FAILED)
     if as_json:
-        told = {one.title: one.judgements[-1] for one in found}
         typer.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
     return max(statuses, default=NOTHING)
 
@@ -56,14 +56,18 @@ def _conversations(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _show(path: Path, conversation: Conversation, console: Console) -> None:
-    now = conversation.judgements[-1]
-    before = conversation.judgements[-2] if len(conversation.judgements) > 1 else None
-    console.print(f"[bold]{escape(conversation.title)}[/]  {escape(str(path))}  {escape(now.model)}")
-    for number, verdict in enumerate(now.verdicts):
-        was = before.verdicts[number].answer if before and len(before.verdicts) > number else verdict.answer
-        changed = "" if was == verdict.answer else f" (it was {was})"
+    count = len(conversation.judges)
+    before = {one.criterion: one.answer for each in conversation.judgements[:-count] for one in each.verdicts}
+    for judgement in conversation.judgements[-count:]:
         console.print(
-            f"  [{_STYLES[verdict.answer]}]{verdict.answer}[/] {verdict.confidence:.2f}{changed} "
-            f"{escape(verdict.criterion)} [dim]{escape(verdict.reason)}[/]",
+            f"[bold]{escape(conversation.title)}[/]  {escape(str(path))}  {escape(judgement.model)}",
             soft_wrap=True,
         )
+        for verdict in judgement.verdicts:
+            was = before.get(verdict.criterion, verdict.answer)
+            changed = "" if was == verdict.answer else f" (it was {was})"
+            console.print(
+                f"  [{_STYLES[verdict.answer]}]{verdict.answer}[/] {verdict.confidence:.2f}{changed} "
+                f"{escape(verdict.criterion)} [dim]{escape(verdict.reason)}[/]",
+                soft_wrap=True,
+            )

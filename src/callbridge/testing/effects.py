@@ -14,6 +14,7 @@ from callbridge.simulators import phone
 from callbridge.simulators.sounds import SoundKind, attenuated, make_cough, speech_dbfs
 from callbridge.simulators.voice_changes import phone_band, stretched
 from callbridge.simulators.wordless import wordless
+from callbridge.testing.fields import check_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,7 +23,14 @@ if TYPE_CHECKING:
 
 
 class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="effect"):
-    """One thing that is not perfect."""
+    """One thing that is not perfect.
+
+    Raises:
+        ValueError: it cannot be, or it would never be noticed.
+    """
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 # --- Around the caller ----------------------------------------------------------------------------------
@@ -50,6 +58,7 @@ class Echo(Effect, frozen=True, tag="echo"):
     """Below 0: softer than it was heard."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.delay_ms < 0 or self.gain_db > 0:
             raise ValueError("an echo is late and softer: write delay_ms >= 0 and gain_db <= 0")
 
@@ -63,6 +72,7 @@ class Coughs(Effect, frozen=True, tag="coughs"):
     """And so often while the agent is heard: whenever that much of an utterance was."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _refuse_never(self.at_ms, self.every_ms)
 
 
@@ -78,7 +88,10 @@ class Backchannels(Effect, frozen=True, tag="backchannels"):
     say: str = "mhm"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _refuse_never(self.at_ms, self.every_ms)
+        if not wordless(self.say):
+            raise ValueError(f"say={self.say!r} has nothing to speak: write a word")
 
 
 # --- The caller's voice ---------------------------------------------------------------------------------
@@ -87,7 +100,7 @@ class Backchannels(Effect, frozen=True, tag="backchannels"):
 class SoftSpeech(Effect, frozen=True, tag="soft_speech"):
     """The caller speaks softly, or far from the telephone."""
 
-    db: float = 20.0
+    db: Annotated[float, msgspec.Meta(ge=0)] = 20.0
     """So much softer."""
 
 
@@ -98,6 +111,7 @@ class FastSpeech(Effect, frozen=True, tag="fast_speech"):
     """So many times as fast."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _refuse_pace(self.factor)
 
 
@@ -108,6 +122,7 @@ class SlowSpeech(Effect, frozen=True, tag="slow_speech"):
     """So many times as slow."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _refuse_pace(self.factor)
 
 
@@ -130,6 +145,7 @@ class Loss(Effect, frozen=True, tag="loss"):
     next timestamp jumps."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.percent < 50:
             raise ValueError(f"percent={self.percent}: write 0 or more, and less than 50")
 
@@ -159,6 +175,8 @@ AnyEffect: TypeAlias = (
 def _refuse_never(at_ms: tuple[int, ...], every_ms: int | None) -> None:
     if not at_ms and every_ms is None:
         raise ValueError("say when: at_ms=(3000, 8000), or every_ms=4000")
+    if any(each < 0 for each in at_ms):
+        raise ValueError(f"at_ms={at_ms}: a stream begins at 0")
     if every_ms is not None and every_ms <= 0:
         raise ValueError(f"every_ms={every_ms}: write a time above 0")
 
@@ -186,6 +204,9 @@ class Affected:
     """
 
     def __init__(self, effects: Sequence[Effect], seed: int = 0) -> None:
+        for effect in effects:
+            if not isinstance(effect, Effect):
+                raise TypeError(f"effects={effects!r}: write a list of effects, such as [Noise(snr_db=10)]")
         # A list of several kinds is one of `Effect` to a type checker, and there are no kinds but these.
         self._effects = cast(tuple[AnyEffect, ...], tuple(effects))
         self._seed = seed

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
+import tempfile
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -52,6 +53,11 @@ def caller_speech(
     if audio:
         return load_speech((folder or Path()) / audio)
     return _spoken(text, how, CALLER_HZ)
+
+
+def is_speakable(text: str) -> bool:
+    """Whether there is a word in it: an ellipsis or an emoji alone is silence."""
+    return any(map(str.isalnum, text))
 
 
 def agent_speaker(how: Speech = Speech.SYNTHETIC) -> Callable[[str], bytes]:
@@ -111,8 +117,8 @@ def _kept_file(text: str, program: Path) -> Path | None:
 
 
 def _keep(file: Path, spoken: bytes) -> None:
-    """Whole or not at all: two runs may write the same."""
+    """Whole or not at all: two runs may write the same at once, each into a file of its own."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_suffix(f".{hashlib.sha256(spoken).hexdigest()[:8]}.part")
-    beside.write_bytes(spoken)
-    beside.replace(file)
+    with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".part", delete=False) as beside:
+        beside.write(spoken)
+    Path(beside.name).replace(file)

@@ -21,6 +21,8 @@ from callbridge.testing import (
 from callbridge.testing.expecting.verdicts import unmet, vetoed
 from callbridge.testing.persona import text_models as asking
 from callbridge.testing.persona.conversation import Spoken, ToolRun
+from callbridge.testing.persona.judge import Quote
+from callbridge.testing.persona.judging import Said, verdict_of
 from text_models import text_model, text_server, verdicts
 
 if TYPE_CHECKING:
@@ -58,6 +60,25 @@ def test_each_criterion_has_an_answer_that_rests_on_words_of_the_call(text_model
     hours, order = judged(Judge([HOURS, ORDER]), TALK).judgements[-1].verdicts
     assert (hours.criterion, hours.answer, len(hours.quotes)) == (HOURS, "yes", 1)
     assert (order.answer, order.quotes) == ("unsure", ()), "it quotes what nobody said"
+
+
+@pytest.mark.parametrize(
+    ("quotes", "answer"),
+    [
+        ([(2, "from eight"), (2, "Your order is taken")], "unsure"),
+        ([(1, "from eight until two")], "unsure"),
+        ([(2, "ight until tw")], "unsure"),
+        ([(2, "")], "yes"),
+        ([(3, "#")], "yes"),
+        ([(3, "今日は日曜日")], "yes"),
+        ([(3, "transferred to the kitchen")], "yes"),
+    ],
+)
+def test_a_verdict_rests_on_words_of_its_turn_alone(quotes: list[tuple[int, str]], answer: str) -> None:
+    turns = (*TALK.turns, Spoken(3, caller="今日は日曜日ですか。", keys="1#"))
+    talk = msgspec.structs.replace(TALK, turns=turns, happened=("transferred to the kitchen",))
+    said = Said(1, "yes", 0.9, "So it seems.", [Quote(*quote) for quote in quotes])
+    assert verdict_of(said, Judge([HOURS]), talk).answer == answer
 
 
 def test_a_judge_that_is_not_sure_has_not_said_yes(text_model: TextModel) -> None:

@@ -79,7 +79,8 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """What the persona says of its goal: `open`, `reached`, `given_up`. Advisory."""
     complaints: tuple[str, ...] = ()
     """Of the call. A judge is not told of them, and excuses none."""
-    judge: Judge | None = None
+    judges: tuple[Judge, ...] = ()
+    """Who was asked about it, each once, the latest last."""
     exchanges: tuple[Exchange, ...] = ()
     """Every question to a text model, with its answer."""
     judgements: tuple[Judgement, ...] = ()
@@ -100,17 +101,26 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         """The same with what a judge has said."""
         return msgspec.structs.replace(
             self,
-            judge=judge,
+            judges=(*(other for other in self.judges if other != judge), judge),
             judgements=(*self.judgements, judgement),
             exchanges=(*self.exchanges, *exchanges),
         )
 
     def save(self, path: Path) -> Path:
-        """Writes it down, as `NAME.conversation.json`; the folder is made if it is not there."""
+        """Writes it down, as `NAME.conversation.json`; the folder is made if it is not there.
+
+        It is there whole or as it was, and its owner alone may read it.
+        """
         if not path.name.endswith(SUFFIX):
             path = path.with_name(path.name + SUFFIX)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+        part = path.with_name(f".{path.name}.part")
+        try:
+            part.touch(0o600)
+            part.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
         return path
 
 
@@ -123,8 +133,8 @@ def load_conversation(path: Path) -> Conversation:
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Conversation)
     except OSError as error:
-        raise ConversationError(f"{path} cannot be read: {error.strerror}") from error
-    except msgspec.DecodeError as error:
+        raise ConversationError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConversationError(f"{path} is no conversation of a test: {error}") from error
     if found.shape != SHAPE:
         raise ConversationError(f"{path} is of another version ({found.shape}); play the call again")

@@ -9,6 +9,8 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
+from callbridge.testing.fields import check_fields
+
 CRITERIA_MAX = 20
 """More in one question are answered by guesses."""
 
@@ -34,6 +36,7 @@ class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dollars: Annotated[float, msgspec.Meta(gt=0, le=100)] = 0.05
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.criteria or not all(map(str.strip, self.criteria)):
             raise ValueError("a judge needs `criteria`: a list of sentences that hold of a good call")
         if len(self.criteria) > CRITERIA_MAX:

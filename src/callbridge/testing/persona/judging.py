@@ -7,7 +7,6 @@ rests on words which nobody said is no verdict.
 from __future__ import annotations
 
 import json
-import re
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -15,6 +14,7 @@ import msgspec
 
 from callbridge.records.analysis.completion import in_schema, text_of
 from callbridge.records.analysis.findings import UnfitAnswer
+from callbridge.testing.expecting.matching import has_words, plain_words
 from callbridge.testing.persona.conversation import ConversationError, load_conversation
 from callbridge.testing.persona.judge import Answer, Judgement, Quote, Verdict
 from callbridge.testing.persona.opening import open_text_models
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletion
 
     from callbridge.testing.call_data import CallData
-    from callbridge.testing.persona.conversation import Conversation, Spoken
+    from callbridge.testing.persona.conversation import Conversation
     from callbridge.testing.persona.judge import Judge
 
 SCHEMA_NAME: Final = "verdicts"
@@ -47,10 +47,10 @@ _TASK: Final = (
     "was not said."
 )
 
-_BETWEEN_WORDS: Final = re.compile(r"[\W_]+")
 
+class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the model says of one criterion."""
 
-class _Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     criterion: int
     answer: Answer
     confidence: Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -59,7 +59,7 @@ class _Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _AllSaid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    verdicts: list[_Said]
+    verdicts: list[Said]
 
 
 def judged(judge: Judge, conversation: Conversation) -> Conversation:
@@ -75,7 +75,7 @@ def judged(judge: Judge, conversation: Conversation) -> Conversation:
     finally:
         models.close()
     judgement = Judgement(
-        verdicts=tuple(_verdict(one, judge, conversation.turns) for one in said),
+        verdicts=tuple(verdict_of(one, judge, conversation) for one in said),
         model=models.exchanges[-1].model,
         callbridge=version("callbridge"),
         tokens_in=sum(exchange.tokens_in for exchange in models.exchanges),
@@ -92,7 +92,7 @@ def judge_call(judge: Judge, call: CallData) -> Judgement:
 
 
 def rejudged(path: Path) -> Conversation:
-    """The conversation in a file, judged again by its own criteria; the file gets the new judgement, too.
+    """The conversation in a file, judged again by each of its judges; the file gets the new judgements, too.
 
     Raises:
         ConversationError: the file cannot be used, or no judge has ever been asked about it.
@@ -100,14 +100,15 @@ def rejudged(path: Path) -> Conversation:
         TextModelFault: as `judged`.
     """
     conversation = load_conversation(path)
-    if conversation.judge is None:
+    if not conversation.judges:
         raise ConversationError(f"{path} has no criteria: nobody has judged it yet")
-    conversation = judged(conversation.judge, conversation)
+    for judge in conversation.judges:
+        conversation = judged(judge, conversation)
     conversation.save(path)
     return conversation
 
 
-def _question(judge: Judge, conversation: Conversation) -> Question[list[_Said]]:
+def _question(judge: Judge, conversation: Conversation) -> Question[list[Said]]:
     material = {
         "criteria": {str(number): text for number, text in enumerate(judge.criteria, 1)},
         "call": conversation.as_material(),
@@ -117,7 +118,7 @@ def _question(judge: Judge, conversation: Conversation) -> Question[list[_Said]]
         {"role": "user", "content": json.dumps(material, ensure_ascii=False)},
     ]
 
-    def read(said: ChatCompletion) -> list[_Said]:
+    def read(said: ChatCompletion) -> list[Said]:
         return _read(said, len(judge.criteria))
 
     more = {"response_format": in_schema(SCHEMA_NAME, _schema(len(judge.criteria)))}
@@ -148,7 +149,7 @@ def _closed(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _read(said: ChatCompletion, count: int) -> list[_Said]:
+def _read(said: ChatCompletion, count: int) -> list[Said]:
     try:
         found = msgspec.json.decode(text_of(said), type=_AllSaid).verdicts
     except msgspec.DecodeError as error:
@@ -158,24 +159,25 @@ def _read(said: ChatCompletion, count: int) -> list[_Said]:
     return sorted(found, key=lambda one: one.criterion)
 
 
-def _verdict(said: _Said, judge: Judge, turns: tuple[Spoken, ...]) -> Verdict:
-    quotes = tuple(quote for quote in said.quotes if _stands(quote, turns))
+def verdict_of(said: Said, judge: Judge, conversation: Conversation) -> Verdict:
+    """What that is worth: `unsure` where it rests on words that nobody said, or on too little confidence."""
+    quotes = tuple(quote for quote in said.quotes if quote.words.strip())  # An empty one claims nothing.
+    standing = tuple(quote for quote in quotes if _stands(quote, conversation))
     answer, reason = said.answer, said.reason
-    if said.quotes and not quotes:
+    if len(standing) < len(quotes):
         answer, reason = "unsure", INVENTED + reason
     elif said.confidence < judge.confidence_min:
         answer = "unsure"
-    return Verdict(judge.criteria[said.criterion - 1], answer, said.confidence, reason, quotes)
+    return Verdict(judge.criteria[said.criterion - 1], answer, said.confidence, reason, standing)
 
 
-def _stands(quote: Quote, turns: tuple[Spoken, ...]) -> bool:
-    """Whether these words were said, pressed or answered by a tool in that turn."""
-    words = _plain(quote.words)
-    return bool(words.strip()) and any(
-        words in _plain(turn.text) for turn in turns if turn.number == quote.turn
-    )
+def _stands(quote: Quote, conversation: Conversation) -> bool:
+    """Whether these words were said, pressed or answered by a tool in that turn, or tell what happened.
 
-
-def _plain(text: str) -> str:
-    """Words alone, between spaces: a model copies punctuation as it likes, and no half of a word."""
-    return f" {' '.join(_BETWEEN_WORDS.sub(' ', text.casefold()).split())} "
+    Case and punctuation do not count: a model copies them as it likes.
+    """
+    turns = [turn for turn in conversation.turns if turn.number == quote.turn]
+    if not plain_words(quote.words):  # The key `#`, say.
+        return any(quote.words.strip() in turn.text for turn in turns)
+    texts = (*(turn.text for turn in turns), *conversation.happened, conversation.ended)
+    return any(has_words(text, quote.words) for text in texts)

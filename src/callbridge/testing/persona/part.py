@@ -12,6 +12,7 @@ from callbridge.records.analysis.completion import text_of
 from callbridge.records.analysis.findings import UnfitAnswer
 from callbridge.simulators.voice_model import Answer, Call, Say
 from callbridge.testing.persona.text_models import Question
+from callbridge.testing.speech import is_speakable
 from callbridge.wire.audio import BYTES_PER_MS
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def _words(item: Item) -> str:
 
 def _answer(said: ChatCompletion, voice: Callable[[str], bytes]) -> Answer:
     text = text_of(said).strip()
+    text = text if is_speakable(text) else ""
     calls = tuple(_call(call) for call in said.choices[0].message.tool_calls or ())
     if not text and not calls:
         raise UnfitAnswer("It is empty: say something, or call a tool.")

@@ -1,6 +1,6 @@
 """Who calls, and what for: the caller that a text model plays.
 
-Values only, in Python and in the table `[caller.persona]` of a scenario.
+Values only, in Python and in the table `[caller]` of a scenario.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
+
+from callbridge.testing.fields import check_fields
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -23,6 +25,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How long the persona waits for the agent to say anything."""
     dollars: Annotated[float, msgspec.Meta(gt=0, le=100)] = 0.10
     """What the text model may cost in this call, caller and improvised voice model together."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 class Persona(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +53,7 @@ class Persona(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answers_after_ms: Annotated[int, msgspec.Meta(ge=300, le=10_000)] = 800
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("who", "goal"):
             if not getattr(self, name).strip():
                 raise ValueError(f"a persona needs `{name}`: write a sentence")
@@ -77,3 +83,6 @@ class RealModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     dollars: Annotated[float, msgspec.Meta(gt=0, le=100)]
     model: str = ""
+
+    def __post_init__(self) -> None:
+        check_fields(self)

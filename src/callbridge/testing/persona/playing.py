@@ -165,7 +165,7 @@ class PersonaCaller:
 
     def _asked(self, turns: Sequence[PersonaTurn], turns_left: int) -> tuple[Reply, bytes]:
         reply = self._models.ask(question_of(self._persona, turns, turns_left))
-        return reply, self._audio_of(reply.says) if reply.says.strip() else b""
+        return reply, self._audio_of(reply.says) if reply.says else b""
 
     def _acts_out(self, reply: Reply, audio: bytes) -> Iterator[Act]:
         self._replies += 1

@@ -13,6 +13,7 @@ import msgspec
 from callbridge.records.analysis.completion import in_schema, text_of
 from callbridge.records.analysis.findings import UnfitAnswer
 from callbridge.testing.persona.text_models import Question
+from callbridge.testing.speech import is_speakable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,6 +107,8 @@ def _read(said: ChatCompletion) -> Reply:
         reply = msgspec.json.decode(text_of(said), type=Reply)
     except msgspec.DecodeError as error:
         raise UnfitAnswer(f"{error}.") from error
-    if not reply.says.strip() and not reply.keys and not reply.hangs_up:
+    if not is_speakable(reply.says):
+        reply = msgspec.structs.replace(reply, says="")
+    if not reply.says and not reply.keys and not reply.hangs_up:
         raise UnfitAnswer("Say something, press keys, or hang up.")
     return reply

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from callbridge.testing.persona.conversation import Conversation, Spoken, ToolRun
 
 if TYPE_CHECKING:
+    from callbridge.records.story import Spoken as Said
     from callbridge.records.story import Turn
     from callbridge.testing.call_data import CallData
 
@@ -34,7 +35,13 @@ def conversation_of(call: CallData) -> Conversation:
 
 
 def _turn(turn: Turn) -> Spoken:
-    said = " ".join(spoken.words for spoken in turn.agent)
-    unheard = said.removeprefix(turn.heard).strip() if turn.was_interrupted else ""
+    unheard = " ".join(filter(None, map(_unheard, turn.agent))) if turn.was_interrupted else ""
     tools = tuple(ToolRun(use.name, use.arguments, use.result, use.outcome) for use in turn.tools)
     return Spoken(turn.number, turn.caller or "", turn.keys, turn.heard, unheard, tools)
+
+
+def _unheard(spoken: Said) -> str:
+    """The rest of one item, behind what was heard of it; that ends in an ellipsis where it was cut."""
+    if spoken.heard == spoken.words:
+        return ""
+    return spoken.words.removeprefix(spoken.heard.rstrip(" …")).strip()
