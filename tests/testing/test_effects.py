@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from itertools import pairwise
 
 import msgspec
@@ -19,9 +20,13 @@ from callbridge.testing import (
     Echo,
     FastSpeech,
     Jitter,
+    Judge,
+    Limits,
     Loss,
     Noise,
+    Persona,
     PhoneBand,
+    RealModel,
     SlowSpeech,
     SoftSpeech,
 )
@@ -155,6 +160,34 @@ def test_toml_says_the_same_as_python() -> None:
 def test_what_cannot_be_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(wrong, AnyEffect)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: Jitter(-1),
+        lambda: Noise("10"),  # type: ignore[arg-type]
+        lambda: Noise(float("nan")),
+        lambda: Loss(heard_as="a click"),  # type: ignore[arg-type]
+        lambda: SoftSpeech(-6),
+        lambda: Coughs(at_ms=(-1,)),
+        lambda: Backchannels(every_ms=1000, say="…"),
+        lambda: Limits(turns=0),
+        lambda: Limits(dollars=float("inf")),
+        lambda: Persona("Mia.", "Bread.", answers_after_ms=0),
+        lambda: RealModel(dollars=1000),
+        lambda: Judge("Polite"),  # type: ignore[arg-type]
+        lambda: Judge(["All is well."], confidence_min=2),
+    ],
+)
+def test_what_files_may_not_say_python_may_not(wrong: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match=r"Expected|write|begins at 0|Invalid enum value"):
+        wrong()
+
+
+def test_a_kind_of_effect_is_no_effect() -> None:
+    with pytest.raises(TypeError, match=r"Noise\(snr_db=10\)"):
+        Affected([Noise])  # type: ignore[list-item]
 
 
 def test_every_effect_can_be_written() -> None:

@@ -11,9 +11,10 @@ import pytest
 
 from callbridge.records.story import Span
 from callbridge.simulators.phone import InterruptAt
-from callbridge.testing import ExpectationError, Expectations, PlayedCall, ToolExpectation
+from callbridge.testing import ExpectationError, Expectations, Judge, PlayedCall, ToolExpectation
 from callbridge.testing.call_data import Complaint
 from callbridge.testing.expecting.times import P95_COUNT_MIN
+from callbridge.testing.expecting.unmet import LINE_CHARACTERS_MAX
 from made_calls import GREETING, STORY, made_call, without_words
 
 Expected = Callable[[Expectations], object]
@@ -64,7 +65,9 @@ MET: list[Expected] = [
     lambda e: e.keys("12#"),
     lambda e: e.keys_sent(""),
     lambda e: e.text_sent("directions"),
-    lambda e: e.no_complaints(),
+    lambda e: e.no_complaints(except_="silence"),
+    lambda e: e.tool("book", people=int).once(),
+    lambda e: e.tool("book", people=float).once(),
     lambda e: e.tool("opening_hours").ran().returned("8 to 14"),
     lambda e: e.tool("book").ran(0),
 ]
@@ -207,6 +210,14 @@ MISSING: list[tuple[Callable[[], PlayedCall], Expected]] = [
     (lambda: without_words(made_call()), lambda e: e.caller_said("sunday")),
     (lambda: without_words(made_call()), lambda e: e.tool("opening_hours").returned("8 to 14")),
     (lambda: without_words(made_call()), lambda e: e.captured("Booking", people=4)),
+    (lambda: without_words(made_call()), lambda e: e.tool("opening_hours", day="Monday").never()),
+    (lambda: without_words(made_call()), lambda e: e.tool("opening_hours", day="Sunday").at_least(1)),
+    (lambda: without_words(made_call()), lambda e: e.tool("book", people=4).ran(0)),
+    (right_call, lambda e: e.not_heard("hello", turn=9)),
+    (unanswered, lambda e: e.tool("book").never()),
+    (unanswered, lambda e: e.no_tools()),
+    (unanswered, lambda e: e.tools()),
+    (unanswered, lambda e: e.interruptions(0)),
 ]
 
 
@@ -234,6 +245,14 @@ def test_what_comes_a_hundred_times_is_told_twenty_times() -> None:
     with pytest.raises(ExpectationError, match="… and 80 more") as raised:
         made_call(turns=(often,)).expect.tool("opening_hours").once()
     assert str(raised.value).count("opening_hours(day=") == 20
+
+
+def test_a_huge_result_is_told_in_part() -> None:
+    (turn,) = (turn for turn in STORY.turns if turn.tools)
+    huge = msgspec.structs.replace(turn.tools[0], result="x" * 1_000_000)
+    with pytest.raises(ExpectationError, match="characters more") as raised:
+        made_call(turns=(msgspec.structs.replace(turn, tools=(huge,)),)).expect.no_tools()
+    assert len(str(raised.value)) < 2 * LINE_CHARACTERS_MAX
 
 
 def test_twenty_turns_have_a_95th_percentile() -> None:
@@ -293,8 +312,13 @@ def test_what_was_collected_is_told_beside_another_error() -> None:
         lambda e: e.transferred(outcome="maybe"),
         lambda e: e.text_sent(outcome="maybe"),
         lambda e: e.no_complaints(except_=["noise"]),
+        lambda e: e.tools(["find", "book"]),
+        lambda e: e.only_tools(["book"]),
+        lambda e: e.steps(["ask"]),
+        lambda e: e.heard(["from eight"]),
+        lambda e: e.judged(Judge(["All is well."]), veto=lambda _: False),
     ],
 )
 def test_what_means_nothing_is_refused(nonsense: Expected) -> None:
-    with pytest.raises(ValueError, match=r"\w"):
+    with pytest.raises((ValueError, TypeError), match=r"one by one|say |write|no words|may be|veto|ended by"):
         nonsense(right_call().expect)

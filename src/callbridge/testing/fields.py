@@ -1,7 +1,7 @@
 """What is written in Python is held to the same types and limits as what is written in TOML.
 
-`msgspec` minds the types and limits of fields where it reads a file, and nowhere else. An effect or a limit that
-nobody can mean would do nothing, and the test would pass.
+`msgspec` minds the types and limits of fields where it reads a file, and nowhere else. An effect or a limit
+that nobody can mean would do nothing, and the test would pass.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ async def played(persona: Persona, model: Any) -> PlayedCall:
         (Limits(dollars=0.0086), [turn("Hm?")] * 9, ["Yes?"] * 9, "more than the $0.0086 of the call"),
         (Limits(), [Refuses()], [], "the model refuses to answer"),
         (Limits(), [Fails(401, "invalid_api_key")], [], "invalid_api_key"),
-        (Limits(), [turn()] * 2, [], "Say something, press keys, or hang up"),
+        (Limits(), [turn("…")] * 2, [], "Say something, press keys, or hang up"),
     ],
 )
 async def test_each_limit_and_fault_ends_the_call_with_a_word(
@@ -142,11 +142,17 @@ async def test_each_limit_and_fault_ends_the_call_with_a_word(
 
 
 @pytest.mark.heavy
-async def test_an_improvised_model_that_fails_ends_the_call(text_model: TextModel) -> None:
+@pytest.mark.parametrize(
+    ("reactions", "why"),
+    [([Fails(401, "invalid_api_key")], "invalid_api_key"), ([Says("👍")] * 2, "is empty")],
+)
+async def test_an_improvised_model_that_fails_ends_the_call(
+    text_model: TextModel, reactions: list[Reaction], why: str
+) -> None:
     text_model.will_answer("caller_turn", turn("Open on Sunday?"))
-    text_model.will_answer("", Fails(401, "invalid_api_key"))
+    text_model.will_answer("", *reactions)
     call = await played(MIA, Improvised())
-    assert [one.kind for one in call.complaints if "invalid_api_key" in one.text] == ["text_model"]
+    assert [one.kind for one in call.complaints if why in one.text] == ["text_model"]
 
 
 @pytest.mark.heavy

@@ -11,7 +11,7 @@ from callbridge.call.facts import KeysPressed
 from callbridge.call.outcomes import TextOutcome, TransferOutcome
 from callbridge.call.telephone_facts import TextAsked, TextTold, TransferAsked, TransferEnded
 from callbridge.testing.call_data import ComplaintKind
-from callbridge.testing.expecting.matching import differences, parsed
+from callbridge.testing.expecting.matching import check_names, differences, parsed
 from callbridge.testing.expecting.unmet import Unmet, missing
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def step(call: CallData, name: str) -> Unmet | None:
 
 def steps(call: CallData, names: Sequence[str]) -> Unmet | None:
     """The flow went through these steps, in this order, and through no others."""
+    check_names("steps", names)
     entered = [fact.step for fact in call.facts if isinstance(fact, StepEntered)]
     if entered == list(names):
         return None
@@ -168,13 +169,15 @@ def keys_sent(call: CallData, keys: str) -> Unmet | None:
 # --- Complaints -----------------------------------------------------------------------------------------
 
 
-def no_complaints(call: CallData, except_: Iterable[str | re.Pattern[str]]) -> Unmet | None:
+def no_complaints(
+    call: CallData, except_: str | re.Pattern[str] | Iterable[str | re.Pattern[str]]
+) -> Unmet | None:
     """Nobody has anything to complain about, but what is excepted by its kind or by a pattern of its text.
 
     Raises:
         ValueError: there is no complaint of that kind.
     """
-    excepted = tuple(except_)
+    excepted = (except_,) if isinstance(except_, str | re.Pattern) else tuple(except_)
     for one in excepted:
         if isinstance(one, str) and one not in get_args(ComplaintKind):
             kinds = ", ".join(get_args(ComplaintKind))

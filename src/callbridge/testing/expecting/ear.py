@@ -115,6 +115,8 @@ def _zero(call: CallData, stream: PhoneStream) -> float:
 
 def interruptions(call: CallData, count: int) -> Unmet | None:
     """How often the agent was cut off by the caller's voice or a key."""
+    if not call.phone.was_agent_heard:
+        return missing("the interruptions", "the agent was never heard")
     if call.story.interruptions == count:
         return None
     line = f"expected {count} interruptions; there were {call.story.interruptions}"

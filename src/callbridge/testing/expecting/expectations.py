@@ -112,7 +112,7 @@ class Expectations:
 
     # --- A judge ------------------------------------------------------------------------------------------
 
-    def judged(self, judge: Judge, *, veto: Callable[[CallData], str] | None = None) -> Judgement:
+    def judged(self, judge: Judge, *, veto: Callable[[CallData], str | None] | None = None) -> Judgement:
         """A text model says yes to every criterion, and `veto` has nothing to say against it.
 
         Nothing that fails is saved by a judge: each other expectation stands for itself.
@@ -124,10 +124,11 @@ class Expectations:
         Raises:
             TextModelMissing: there is none to be asked. A runner skips the test then.
             TextModelFault: it says nothing that can be used, or would cost too much.
+            TypeError: `veto` says neither.
         """
-        reason = veto(self._call) if veto is not None else ""
+        vetoed = verdicts.vetoed(veto(self._call) if veto is not None else "")
         judgement = judge_call(judge, self._call)
-        self._take(*verdicts.unmet(judgement), verdicts.vetoed(reason))
+        self._take(*verdicts.unmet(judgement), vetoed)
         return judgement
 
     # --- Tools --------------------------------------------------------------------------------------------
@@ -292,11 +293,11 @@ class Expectations:
         """A text message was sent, and taken by Twilio unless another `TextOutcome` is named."""
         self._take(course.text_sent(self._call, template, outcome))
 
-    def no_complaints(self, *, except_: Iterable[str | re.Pattern[str]] = ()) -> None:
+    def no_complaints(self, *, except_: str | re.Pattern[str] | Iterable[str | re.Pattern[str]] = ()) -> None:
         """Neither caller, Twilio, model nor operator has anything to complain about; see `Complaint`.
 
         Args:
-            except_: kinds of complaints that are meant to be there, or patterns of their text.
+            except_: kinds of complaints that are meant to be there, or patterns of their text; or one.
         """
         self._take(course.no_complaints(self._call, except_))
 

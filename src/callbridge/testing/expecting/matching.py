@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Words: TypeAlias = "str | re.Pattern[str]"
 """Words that are looked for, whatever their case and punctuation; or a pattern, which minds both."""
@@ -24,6 +24,8 @@ def is_like(expected: Any, value: Any) -> bool:
     """
     if isinstance(expected, re.Pattern):
         return expected.search(value if isinstance(value, str) else as_json(value)) is not None
+    if expected in {int, float}:  # True is no 1 in JSON, here and below; 3 is a price as 3.5 is.
+        return isinstance(value, int | float if expected is float else int) and not isinstance(value, bool)
     if isinstance(expected, type):
         return isinstance(value, expected)
     if callable(expected):
@@ -32,7 +34,6 @@ def is_like(expected: Any, value: Any) -> bool:
         return expected.keys() == value.keys() and not differences(value, expected)
     if isinstance(expected, list | tuple) and isinstance(value, list):
         return len(expected) == len(value) and all(map(is_like, expected, value))
-    # True is no 1 in JSON.
     return isinstance(expected, bool) == isinstance(value, bool) and bool(expected == value)
 
 
@@ -72,6 +73,17 @@ def shown(expected: Any) -> str:
         return repr(expected)
 
 
+def check_names(what: str, names: Sequence[object]) -> None:
+    """Names stand one by one, as in `tools("find", "book")`.
+
+    Raises:
+        TypeError: a list of them was given, or something else.
+    """
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"{what}({name!r}): write the names one by one, as in {what}('find', 'book')")
+
+
 def parsed(text: str) -> Any:
     """JSON as its value, and everything else as the text that it is."""
     try:
@@ -87,6 +99,8 @@ def has_words(text: str, words: Words) -> bool:
     """Whether these words stand in a text, one after the other."""
     if isinstance(words, re.Pattern):
         return words.search(text) is not None
+    if not isinstance(words, str):
+        raise TypeError(f"{words!r}: words are one text or one pattern; expect several one by one")
     wanted = plain_words(words)
     if not wanted:
         raise ValueError(f"{words!r} has no words to look for")

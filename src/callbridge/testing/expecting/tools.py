@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from callbridge.testing.expecting.matching import differences, is_like, parsed, shown
+from callbridge.testing.expecting.matching import check_names, differences, is_like, parsed, shown
 from callbridge.testing.expecting.unmet import Unmet, missing
 
 if TYPE_CHECKING:
@@ -41,10 +41,12 @@ class ToolCalls:
     """The calls of one tool with certain arguments."""
 
     def __init__(self, call: CallData, name: str, arguments: Mapping[str, Any]) -> None:
-        self._all = uses_of(call)
+        self._call, self._all = call, uses_of(call)
         self._name, self._arguments = name, arguments
         self._of_name = [use for use in self._all if use.name == name]
         self._matching = [use for use in self._of_name if _fits(use, arguments)]
+        self._unknown = [use for use in self._of_name if arguments and not use.arguments]
+        """Of these nobody knows whether they match: the call keeps no words."""
 
     @property
     def label(self) -> str:
@@ -54,6 +56,10 @@ class ToolCalls:
     def counted(self, least: int, most: int | None = None) -> Unmet | None:
         """So many calls, no fewer and no more."""
         count = len(self._matching)
+        if self._unknown and (least > count or most is not None):
+            return self._unknowable()
+        if least == 0 and not self._of_name and (silent := _nothing(self._call)):
+            return silent
         if least <= count and (most is None or count <= most):
             return None
         wanted = f"at least {_times(least)}" if most is None else _times(least)
@@ -72,6 +78,8 @@ class ToolCalls:
 
     def ran(self, times: int) -> Unmet | None:
         """So many of these calls were run and answered: not refused, asked about first, failed or left."""
+        if self._unknown:
+            return self._unknowable()
         count = len(self.answered._matching)
         if count == times:
             return None
@@ -100,6 +108,9 @@ class ToolCalls:
             return Unmet(f"{wanted}; it was not called", tuple(_listed(self._all)), tuple(self._near()))
         return Unmet(f"{wanted}; it did not", tuple(_listed(wrong)))
 
+    def _unknowable(self) -> Unmet:
+        return missing(f"with what {self._name} was called", "the call keeps no words", _listed(self._all))
+
     def _near(self) -> Iterable[str]:
         """Calls of this tool with other arguments, and of tools whose names differ in case alone."""
         for use in self._of_name:
@@ -112,21 +123,28 @@ class ToolCalls:
 
 def exactly(call: CallData, names: Sequence[str]) -> Unmet | None:
     """These tools in this order, and no others."""
+    check_names("tools", names)
     called = [use.name for use in uses_of(call)]
     if called == list(names):
-        return None
+        return None if called else _nothing(call)
     line = f"expected the tools {_enumerated(names)}, in this order; called were {_enumerated(called)}"
     return Unmet(line, tuple(_listed(uses_of(call))))
 
 
 def only(call: CallData, names: Sequence[str]) -> Unmet | None:
     """No tools but these, however often."""
+    check_names("only_tools", names)
     others = [use for use in uses_of(call) if use.name not in names]
     if not others:
-        return None
+        return None if uses_of(call) else _nothing(call)
     line = f"expected no tools but {_enumerated(names)}" if names else "expected no tool to be called"
     called = _enumerated(list(dict.fromkeys(use.name for use in others)))
     return Unmet(f"{line}; called was {called}", tuple(_listed(others)))
+
+
+def _nothing(call: CallData) -> Unmet | None:
+    """Where no agent took part, no tool of one was left alone either."""
+    return None if call.story.turns else missing("the tools that were called", "the call has no turn")
 
 
 # --- One call -------------------------------------------------------------------------------------------

@@ -20,6 +20,10 @@ LINES_MAX: Final = 20
 """Of what was found: an agent that calls one tool a hundred times is understood by then."""
 
 
+LINE_CHARACTERS_MAX: Final = 1000
+"""Of one of them: a tool may answer with a megabyte."""
+
+
 class Unmet(msgspec.Struct, frozen=True):
     """One expectation that a call does not meet."""
 
@@ -72,7 +76,12 @@ def _indented(mark: str, text: str) -> str:
 
 
 def _listed(title: str, lines: Sequence[str]) -> list[str]:
-    shown = [f"    {line}" for line in lines[:LINES_MAX]]
+    shown = [f"    {_shortened(line)}" for line in lines[:LINES_MAX]]
     if len(lines) > LINES_MAX:
         shown.append(f"    … and {len(lines) - LINES_MAX} more")
     return [f"  {title}:", *shown] if lines else []
+
+
+def _shortened(line: str) -> str:
+    left = len(line) - LINE_CHARACTERS_MAX
+    return line if left <= 0 else f"{line[:LINE_CHARACTERS_MAX]}… and {left} characters more"

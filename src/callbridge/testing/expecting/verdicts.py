@@ -24,6 +24,12 @@ def _found(verdict: Verdict) -> Iterator[str]:
     yield from (f"turn {quote.turn}: {quote.words}" for quote in verdict.quotes)
 
 
-def vetoed(reason: str) -> Unmet | None:
-    """What a check of the user's own has against the call, whatever a judge says."""
+def vetoed(reason: str | None) -> Unmet | None:
+    """What a check of the user's own has against the call, whatever a judge says.
+
+    Raises:
+        TypeError: it says yes or no, and nobody can tell whether that is a yes to the call or to the veto.
+    """
+    if reason is not None and not isinstance(reason, str):
+        raise TypeError(f"veto returned {reason!r}: return why the call may not pass, or an empty text")
     return Unmet(f"vetoed: {reason}") if reason else None

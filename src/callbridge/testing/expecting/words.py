@@ -35,7 +35,7 @@ def said(
     wanted = f"expected {_quoted(words)} {_VERBS[whose]}{_where(turn)}"
     if turn is not None and turn not in {one.number for one in story.turns}:
         return Unmet(f"{wanted}; the call has no such turn", tuple(_listed(_texts(story, whose, None))))
-    if not any(text for _, text in texts):
+    if not texts:
         return _nothing(story, whose, wanted)
     near = (*_cut(story, whose, words), *_alike(story, whose, words, turn))
     return Unmet(f"{wanted}; it was not", tuple(_listed(texts)), near)
@@ -48,7 +48,11 @@ def not_said(
     texts = _texts(story, whose, turn)
     found = [(number, text) for number, text in texts if has_words(text, words)]
     if not found:
-        return None if any(text for _, text in texts) else _nothing(story, whose, f"not {_quoted(words)}")
+        if texts:
+            return None
+        unknown = turn is not None and turn not in {one.number for one in story.turns}
+        why = f"not {_quoted(words)}{_where(turn)}"
+        return missing(why, "the call has no such turn") if unknown else _nothing(story, whose, why)
     return Unmet(
         f"expected {_quoted(words)} not {_VERBS[whose]}{_where(turn)}; it was", tuple(_listed(found))
     )
