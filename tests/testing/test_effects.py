@@ -56,7 +56,7 @@ QUIET = (2600, 2900)
 """The caller has said all by then, and the agent is heard."""
 
 
-@pytest.mark.parametrize(("kind", "snr_db"), [(Noise, 20), (Babble, 5)])
+@pytest.mark.parametrize(("kind", "snr_db"), [(Noise, 20), pytest.param(Babble, 5, marks=pytest.mark.heavy)])
 def test_noise_is_so_much_softer_than_the_caller_is_then(kind: type[Noise | Babble], snr_db: float) -> None:
     driver = driven(SoftSpeech(10), kind(snr_db))
     level = speech_dbfs(Affected([SoftSpeech(10)]).voice(VOICE))
@@ -119,6 +119,7 @@ def test_a_seed_is_a_call() -> None:
     assert audio(1) != audio(2)
 
 
+@pytest.mark.heavy
 def test_two_noises_are_two() -> None:
     def level(*effects: AnyEffect) -> float:
         return dbfs(sent(driven(*effects), *QUIET))

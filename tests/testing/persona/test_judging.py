@@ -12,6 +12,7 @@ from callbridge.simulators.text_model import Babbles, CutOff, Fails, Filtered, H
 from callbridge.testing import (
     Conversation,
     Judge,
+    RealModel,
     TextModelFault,
     TextModelMissing,
     judged,
@@ -23,6 +24,7 @@ from callbridge.testing.persona import text_models as asking
 from callbridge.testing.persona.conversation import Spoken, ToolRun
 from callbridge.testing.persona.judge import Quote
 from callbridge.testing.persona.judging import Said, verdict_of
+from callbridge.testing.persona.opening import real_model_settings
 from text_models import text_model, text_server, verdicts
 
 if TYPE_CHECKING:
@@ -179,6 +181,22 @@ def test_without_a_key_nobody_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(TextModelMissing, match="OPENAI_API_KEY is not set"):
         judged(Judge([HOURS]), TALK)
+
+
+@pytest.mark.usefixtures("text_model")
+def test_who_has_set_it_up_wrongly_is_told_and_nothing_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBRIDGE_TEST_DOLLARS", "much")
+    with pytest.raises(TextModelFault, match="CALLBRIDGE_TEST_DOLLARS"):
+        judged(Judge([HOURS]), TALK)
+
+
+@pytest.mark.usefixtures("text_model")
+def test_the_real_model_draws_on_what_the_run_may_spend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBRIDGE_TEST_DOLLARS", "0.77")
+    told = real_model_settings(RealModel(dollars=0.5))
+    assert told["CALLBRIDGE_SPEND_PER_CALL_MAX"] == "0.5"
+    with pytest.raises(TextModelFault, match=r"more than the \$0.77 of the run"):
+        real_model_settings(RealModel(dollars=0.5))
 
 
 @pytest.mark.parametrize("criteria", [[], [" "], [HOURS, HOURS], [str(number) for number in range(21)]])

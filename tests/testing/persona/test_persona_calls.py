@@ -23,6 +23,7 @@ from callbridge.testing import (
     TextModelMissing,
     load_conversation,
 )
+from made_calls import made_call
 from text_models import text_model, text_server, turn, verdicts
 
 if TYPE_CHECKING:
@@ -95,16 +96,18 @@ async def test_a_persona_and_an_improvised_voice_model_talk(text_model: TextMode
     assert [exchange.purpose for exchange in stored.exchanges].count("voice model") == 3
 
 
-async def test_no_judge_saves_what_fails_and_a_check_may_veto(text_model: TextModel) -> None:
-    text_model.will_answer("caller_turn", turn("Never mind, bye.", goal="reached", hangs_up=True))
+def test_no_judge_saves_what_fails_and_a_check_may_veto(text_model: TextModel) -> None:
     text_model.will_answer("verdicts", *[verdicts(("yes", 1.0, None))] * 2)
-    call = await Line().call(bakery(), caller=MIA, model=["Goodbye!"])
+    call = made_call()
     judge = Judge(["All is well."])
     assert call.judge(judge).is_passed
     with pytest.raises(ExpectationError, match="vetoed: nothing was said of hours"):
         call.expect.judged(judge, veto=lambda _: "nothing was said of hours")
     with pytest.raises(ExpectationError):
         call.expect.heard("eight until two")
+    turns = json.loads(text_model.taken[0]["messages"][-1]["content"])["call"]["turns"]
+    assert turns[1]["caller_heard"] == "From eight …"
+    assert turns[1]["never_heard"].startswith("until two."), "it was cut, and the judge is told where"
 
 
 async def test_without_a_text_model_nobody_is_called(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,7 @@ def faults_in_words(timeout_s: float = TIMEOUT_S) -> Iterator[None]:
     except openai.APITimeoutError as error:
         raise AnalysisFault(f"no answer within {timeout_s:g} s", may_have_cost=True) from error
     except openai.APIConnectionError as error:
-        raise AnalysisFault("the endpoint cannot be reached") from error
+        raise _connection_fault(error) from error
     except (openai.APIError, ValueError) as error:  # Not JSON, or not of the shape that the client knows.
         raise AnalysisFault("its answer cannot be read", may_have_cost=True) from error
 
@@ -113,6 +113,14 @@ def text_of(said: ChatCompletion) -> str:
     if choice.finish_reason == "length":
         raise UnfitAnswer("It was too long: be brief.")
     return choice.message.content or ""
+
+
+def _connection_fault(error: Any) -> AnalysisFault:
+    """A connection that was lost may have carried a request, and an answer that somebody pays for."""
+    # By name: versions of the client bring different HTTP libraries, and all call it so.
+    if type(error.__cause__).__name__ == "ConnectError":
+        return AnalysisFault("the endpoint cannot be reached")
+    return AnalysisFault("the connection to the endpoint was lost", may_have_cost=True)
 
 
 def _status_fault(error: Any) -> AnalysisFault:

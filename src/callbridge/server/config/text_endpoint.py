@@ -51,16 +51,17 @@ class NoTextModel:
 
     why: str
     """With what to do about it."""
+    is_mistake: bool = False
+    """Somebody has set it up, and wrongly: a test that needs one fails then, and is not skipped."""
 
 
 def text_endpoint(environment: Mapping[str, str] | None = None) -> TextEndpoint | NoTextModel:
     """The text model of the settings in `environment`, or of this process and its `.env`."""
     values = find_variables(environment).values
-    given = {name: values[variable(name)] for name in _FIELDS if variable(name) in values}
     try:
-        told = _Told(**given)
+        told = _told(values)
     except ValidationError as error:
-        return NoTextModel(str(problem_of(error.errors()[0], None, {})))
+        return NoTextModel(str(problem_of(error.errors()[0], None, {})), is_mistake=True)
     is_local = is_loopback(urlsplit(told.analysis_url).hostname or "")
     key = values.get(variable("openai_api_key"), NO_KEY if is_local else "")
     if not key:
@@ -71,5 +72,22 @@ def text_endpoint(environment: Mapping[str, str] | None = None) -> TextEndpoint 
     try:
         prices = read_prices(told.prices).list
     except PricesError as error:
-        return NoTextModel(str(error))
+        return NoTextModel(str(error), is_mistake=True)
     return TextEndpoint(told.analysis_url, SecretStr(key), model, told.test_dollars, prices, is_local)
+
+
+def dollars_of_a_run(environment: Mapping[str, str] | None = None) -> float:
+    """What a run of tests may spend, whichever models it asks.
+
+    Raises:
+        ValueError: the setting cannot be used.
+    """
+    try:
+        dollars: float = _told(find_variables(environment).values).test_dollars
+    except ValidationError as error:
+        raise ValueError(str(problem_of(error.errors()[0], None, {}))) from error
+    return dollars
+
+
+def _told(values: Mapping[str, str]) -> Any:
+    return _Told(**{name: values[variable(name)] for name in _FIELDS if variable(name) in values})

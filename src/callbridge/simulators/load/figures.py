@@ -6,6 +6,7 @@ fewer than 100 the 99th. What was not measured is null, and never 0.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
@@ -43,20 +44,20 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 def spread_of(values: Iterable[float]) -> Spread | None:
-    """None where nothing was measured."""
+    """By nearest rank: each is a value that was measured. None where none was."""
     ordered = sorted(values)
     if not ordered:
         return None
     count = len(ordered)
 
-    def at(share: float) -> float:
-        return round(ordered[min(count - 1, int(share * count))], 1)
+    def at(percent: int) -> float:
+        return round(ordered[math.ceil(count * percent / 100) - 1], 1)
 
     return Spread(
         count,
-        at(0.5),
-        at(0.95) if count >= FOR_P95 else None,
-        at(0.99) if count >= FOR_P99 else None,
+        at(50),
+        at(95) if count >= FOR_P95 else None,
+        at(99) if count >= FOR_P99 else None,
         round(ordered[-1], 1),
     )
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TIMEOUT_S: Final = 60.0
-"""A reasoning model thinks for a while; three tries of it are the longest that a test waits."""
+"""Of each try: a reasoning model thinks for a while."""
 
 TRIES: Final = 3
 """Of a request that fails in a way that may pass. An answer that is not as asked is asked for once more."""
@@ -86,7 +86,7 @@ class Purse:
         with self._lock:
             if self.spent + most > microdollars(self.dollars):
                 raise TextModelFault(
-                    f"the text model has cost ${self.spent / 1e6:.4f}, and the next answer may cost "
+                    f"${self.spent / 1e6:.4f} are spent or set aside, and what is to be asked may cost "
                     f"${most / 1e6:.4f}: more than the ${self.dollars:g} of {self.what_for}"
                 )
             self.spent += most
@@ -195,9 +195,9 @@ class TextModels:
                 said: ChatCompletion = client.chat.completions.create(
                     model=model, messages=given, max_completion_tokens=ANSWER_TOKENS_MAX, **question.more
                 )
-            usage = getattr(said, "usage", None)
-            tokens_in, tokens_out = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-            cost = self._cost(model, tokens_in, tokens_out) if usage else most  # Not told: all of it.
+            used = _used(said)
+            tokens_in, tokens_out = used or (0, 0)
+            cost = self._cost(model, tokens_in, tokens_out) if used else most  # Not told: all of it.
         except AnalysisFault as fault:
             cost = most if fault.may_have_cost else 0
             raise
@@ -234,6 +234,13 @@ class TextModels:
 
 def _fault(question: Question[Any], why: str) -> TextModelFault:
     return TextModelFault(f"the text model that is the {question.purpose}: {why}")
+
+
+def _used(said: ChatCompletion) -> tuple[int, int] | None:
+    """Tokens in and out; None where the endpoint does not tell them."""
+    usage = getattr(said, "usage", None)
+    tokens_in, tokens_out = (getattr(usage, f"{kind}_tokens", None) for kind in ("prompt", "completion"))
+    return (tokens_in, tokens_out) if isinstance(tokens_in, int) and isinstance(tokens_out, int) else None
 
 
 def _written(said: ChatCompletion) -> str:
