@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 import callbridge.cli.certify  # noqa: F401 - the package has a function of that name
+from callbridge.testing import certifying
 from callbridge.testing.certifying import Certificate, CheckReport, Outcome, Severity
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
     async def certified(*_arguments: object, **_options: object) -> Certificate:
         return report
 
-    monkeypatch.setattr(command, "certified", certified)
+    monkeypatch.setattr(certifying, "certify", certified)
     return lambda *options: run("http://127.0.0.1:1/voice", *options)
 
 

@@ -18,11 +18,9 @@ from rich.table import Table
 
 from callbridge.cli.call_options import found_settings
 from callbridge.simulators.phone import ACCOUNT_SID, AUTH_TOKEN
-from callbridge.testing.certifying import Target, TargetError
-from callbridge.testing.certifying import certify as certified
 
 if TYPE_CHECKING:
-    from callbridge.testing.certifying import Certificate, CheckReport
+    from callbridge.testing.certifying import Certificate, CheckReport, Target
 
 BRIDGE = "The bridge"
 MODEL = "The model"
@@ -132,6 +130,8 @@ def certify(
     Exit status: 0 when every must has passed or is not applicable, 1 when one has not, 2 when the bridge
     could not be called or the command was not understood.
     """
+    from callbridge.testing.certifying import Target, TargetError  # noqa: PLC0415 - for this command alone
+
     found = found_settings()
     console = Console(quiet=as_json or as_table, highlight=False)
     try:
@@ -160,6 +160,8 @@ def certify(
 
 
 def _certified(console: Console, target: Target, only: list[str]) -> Certificate:
+    from callbridge.testing.certifying import certify as certified  # noqa: PLC0415 - as above
+
     _introduce(console, target)
     with console.status("") as progress:
         return asyncio.run(
