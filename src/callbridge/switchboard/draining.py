@@ -134,7 +134,9 @@ class Draining:
         if not self._is_signalled or self.step is DrainStep.STOPPED:
             return None
         assert self._ends_at is not None
-        return self._ends_at if self._live else min(self._quiet_until, self._hard_end)
+        if not self._live:
+            return self._goes_at
+        return max(self._ends_at, self._goes_at) if self.step is DrainStep.HANDING_OVER else self._ends_at
 
     def hold(self, call_sid: str, held: int, now: float, *, is_live: bool, restart_s: float) -> Hold:
         """How long a caller waits whose call was handed over; `TimePassed` is to be told after it.
@@ -215,11 +217,19 @@ class Draining:
         if not self._is_signalled or self.step is DrainStep.STOPPED:
             return []
         assert self._ends_at is not None
-        if not self._live and now >= min(self._quiet_until, self._hard_end):
-            return self._stop(now)
-        if not self._live or now < self._ends_at:
+        if not self._live:
+            return self._stop(now) if now >= self._goes_at else []
+        if now < self._ends_at:
             return []
-        return self._hand_over(now) if self.step is DrainStep.DRAINING else self._stop(now)
+        if self.step is DrainStep.DRAINING:
+            return self._hand_over(now)
+        # Those that are live are cut. Of one that ended a moment before, Twilio is still about to ask.
+        return self._stop(now) if now >= self._goes_at else []
+
+    @property
+    def _goes_at(self) -> float:
+        """When nobody is expected any more."""
+        return min(self._quiet_until, self._hard_end)
 
     @property
     def _hard_end(self) -> float:
