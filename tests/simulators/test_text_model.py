@@ -104,3 +104,34 @@ def test_reactions_to_one_schema_go_before_those_to_any() -> None:
     model.will_answer("it", Says({"a": "first"}))
     said = [answer(wants(), model)[1]["choices"][0]["message"]["content"] for _ in range(2)]
     assert said == ['{"a": "first"}', "for any"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"model": []},
+        {"messages": [{"role": [], "content": "Look."}]},
+        {"messages": [{**CALLED, "tool_calls": -1}]},
+        {"messages": [{**CALLED, "tool_calls": [{}]}]},
+        {"tools": [TOOL], "tool_choice": []},
+        {"tools": [TOOL], "tool_choice": {"type": "function"}},
+        {"response_format": {"type": "json_schema", "json_schema": None}},
+        wants({**CLOSED, "properties": None}),
+        wants({**CLOSED, "required": None}),
+        wants({**CLOSED, "properties": {"a": {"type": "array", "items": CLOSED, "minItems": None}}}),
+        wants({**CLOSED, "properties": {"a": {"$ref": "#/$defs/nowhere"}}}),
+    ],
+)
+def test_what_is_of_another_type_is_refused_and_no_accident(wrong: dict[str, Any]) -> None:
+    status, told = answer(wants() | wrong)
+    assert status == 400, told
+    assert told["error"]["message"]
+
+
+def test_a_schema_that_refers_to_itself_has_an_end_or_is_cut_off() -> None:
+    def answered(properties: dict[str, Any]) -> Any:
+        return answer(wants({**CLOSED, "properties": properties}))[1]["choices"][0]
+
+    ends = answered({"a": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}})
+    assert json.loads(ends["message"]["content"]) == {"a": None}
+    assert answered({"a": {"$ref": "#"}})["finish_reason"] == "length"

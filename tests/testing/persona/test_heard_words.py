@@ -6,7 +6,7 @@ import pytest
 
 from callbridge.simulators.phone.playback import Playback
 from callbridge.simulators.voice_model import Item, Journal
-from callbridge.testing.persona.heard import heard_words
+from callbridge.testing.persona.heard_words import heard_words
 from phone_driver import ZERO, new_stream
 
 WORDS = "one two three four five six seven eight nine ten"

@@ -1,6 +1,6 @@
 """A text model on a laptop: Chat Completions with structured outputs, strict as the real endpoint.
 
-Pure: `strict_schema`, `function_tools`, `completions`. Shell: `server`.
+Pure: `request_types`, `strict_schema`, `function_tools`, `completions`. Shell: `server`.
 """
 
 from __future__ import annotations

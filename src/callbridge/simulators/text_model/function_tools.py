@@ -40,8 +40,16 @@ def tool_faults(request: dict[str, Any]) -> Iterator[ToolFault]:
         yield ToolFault("array_above_max_length", message, "tools")
     for number, tool in enumerate(tools):
         yield from _one_tool(tool, f"tools[{number}]")
-    if request.get("tool_choice", "auto") not in _CHOICES:
+    if not _is_choice(request.get("tool_choice", "auto")):
         yield ToolFault("invalid_value", "Invalid value: 'tool_choice'.", "tool_choice")
+
+
+def _is_choice(choice: object) -> bool:
+    match choice:
+        case {"type": "function", "function": {"name": str()}}:
+            return True
+        case _:
+            return isinstance(choice, str) and choice in _CHOICES
 
 
 def _one_tool(tool: object, where: str) -> Iterator[ToolFault]:

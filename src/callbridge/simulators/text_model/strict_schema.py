@@ -30,6 +30,11 @@ def faults_of(schema: object) -> Iterator[str]:
     if sum(1 for _ in _properties(schema)) > PROPERTIES_MAX:
         yield f"Expected at most {PROPERTIES_MAX} properties in the schema."
     yield from _faults_at(schema, (), 0)
+    for ref in _refs(schema):
+        try:
+            _resolved(ref, schema)
+        except (LookupError, TypeError, ValueError):
+            yield f"In context=(), reference to '{ref}' can't be resolved."
 
 
 def _faults_at(node: object, where: tuple[str, ...], depth: int) -> Iterator[str]:
@@ -84,6 +89,14 @@ def _properties(node: object) -> Iterator[str]:
             yield from _properties(part)
 
 
+def _refs(node: object) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        if "$ref" in node:
+            yield node["$ref"]
+        for _, part in _parts(node):
+            yield from _refs(part)
+
+
 def least_answer(schema: Mapping[str, Any], root: Mapping[str, Any] | None = None) -> object:
     """The shortest value that fits: what a model says that has found nothing."""
     root = schema if root is None else root
@@ -92,8 +105,9 @@ def least_answer(schema: Mapping[str, Any], root: Mapping[str, Any] | None = Non
             return least_answer(_resolved(ref, root), root)
         case {"const": value} | {"enum": [value, *_]}:
             return value
-        case {"anyOf": [first, *_]}:
-            return least_answer(first, root)
+        case {"anyOf": [first, *_] as options}:
+            # Nothing, where that will do: what refers to itself would have no end otherwise.
+            return None if {"type": "null"} in options else least_answer(first, root)
         case {"type": [first, *_]}:
             return least_answer({**schema, "type": first}, root)
         case {"type": "object"}:
@@ -113,6 +127,6 @@ def least_answer(schema: Mapping[str, Any], root: Mapping[str, Any] | None = Non
 
 def _resolved(ref: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
     found: Any = root
-    for name in ref.removeprefix("#/").split("/"):
+    for name in ref.removeprefix("#").split("/")[1:]:
         found = found[name]
     return dict(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callbridge.testing.calling import caller_of
-from callbridge.testing.persona.heard import heard_words
+from callbridge.testing.persona.heard_words import heard_words
 from callbridge.testing.persona.improvising import ImprovisedPrompter
 from callbridge.testing.persona.opening import open_text_models, real_model_settings
 from callbridge.testing.persona.persona import Improvised, Limits, Persona, RealModel

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
     from callbridge.simulators.phone.caller import Ear
-    from callbridge.testing.persona.heard import HeardWords
+    from callbridge.testing.persona.heard_words import HeardWords
     from callbridge.testing.persona.persona import Persona
     from callbridge.testing.persona.reply import Reply
     from callbridge.testing.persona.text_models import TextModels

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from callbridge.observe.feed import LiveWords
-from callbridge.testing.persona.heard import HeardWords
+from callbridge.testing.persona.heard_words import HeardWords
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
