@@ -29,6 +29,21 @@ def test_others_are_not_called_without_consent() -> None:
     assert "--i-own-this-service" in ended.output
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["http://[::1"],
+        ["http:///voice"],
+        ["127.0.0.1:8000/voice"],
+        ["http://127.0.0.1:9/voice", "--interrupt", "²:file.wav"],
+        ["http://127.0.0.1:9/voice", "--ramp", "inf"],
+    ],
+)
+def test_what_cannot_be_called_is_refused_in_words(options: list[str]) -> None:
+    ended = CliRunner().invoke(app, ["simulate", "calls", *options])
+    assert (ended.exit_code, "Invalid value" in ended.output) == (2, True), ended.output
+
+
 async def test_calls_that_stay_here_follow_no_answer_elsewhere() -> None:
     """Whatever the answers of a service name: neither a stream nor a webhook that is not on loopback."""
     elsewhere = (

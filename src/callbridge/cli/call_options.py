@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -86,8 +87,13 @@ AsJson = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Pr
 
 def check_url(url: str) -> None:
     """Refuses what is no address."""
-    if not url.startswith(("http://", "https://")):
-        raise typer.BadParameter(f"{url!r} must begin with http:// or https://")
+    try:
+        address = urlsplit(url)
+        is_one = address.scheme in {"http", "https"} and bool(address.hostname)
+    except ValueError:  # Of a bracket without its other.
+        is_one = False
+    if not is_one:
+        raise typer.BadParameter(f"{url!r} must begin with http:// or https://, and name a host")
 
 
 def planned(plan: Path) -> Plan:
@@ -105,7 +111,7 @@ def steps_of(say: list[str], pause_s: float, interrupt: list[str], press: str | 
         steps += [WaitForAgent(), Pause(pause_s * 1000), Say(speech(said))]
     for interruption in interrupt:
         after_ms, _, said = interruption.partition(":")
-        if not after_ms.isdigit() or not said:
+        if not after_ms.isdecimal() or not said:
             raise typer.BadParameter(f"--interrupt {interruption!r} must be MS:SPEECH")
         steps.append(Interrupt(float(after_ms), speech(said)))
     steps.append(WaitForAgent())

@@ -72,7 +72,8 @@ LOAD: Final = "The load"
 
 Count = Annotated[int, typer.Option(min=1, max=COUNT_MAX, rich_help_panel=LOAD, help="How many calls.")]
 Ramp = Annotated[
-    float, typer.Option(min=0, rich_help_panel=LOAD, help="Seconds within which they begin, evenly.")
+    float,
+    typer.Option(min=0, max=3600, rich_help_panel=LOAD, help="Seconds within which they begin, evenly."),
 ]
 ModelPort = Annotated[
     int | None,
