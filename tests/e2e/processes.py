@@ -100,6 +100,11 @@ class Service:
         """Its file descriptors: sockets, files, pipes."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
+    def was_late_for(self, call_sid: str) -> bool:
+        """Whether it took this call no more because its loop was late."""
+        declined = self.events("call_declined")
+        return any((line["call_sid"], line["reason"]) == (call_sid, "loop_lag") for line in declined)
+
     def signal(self, number: signal.Signals) -> None:
         """Sends it a signal."""
         self.process.send_signal(number)

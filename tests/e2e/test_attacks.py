@@ -172,8 +172,7 @@ class Judge:
         )
         self.target.offered.add(phone.line.call_sid)
         call = await self.target.line.finish(phone)
-        declined = self.target.service.events("call_declined")
-        if any((line["call_sid"], line["reason"]) == (call.sid, "loop_lag") for line in declined):
+        if self.target.service.was_late_for(call.sid):
             self.sent_away.append(f"a new caller was sent away: {call.verbs}")
             return
         if call.verbs != CONNECTED_AND_LEFT or call.report.greeting is None:

@@ -129,7 +129,7 @@ async def test_a_restart_drops_no_call(tmp_path: Path, figures: Callable[[str], 
     more = {
         "CALLBRIDGE_STATE_PATH": str(tmp_path / "state.db"),
         "CALLBRIDGE_DRAIN_SECONDS": "1",
-        "CALLBRIDGE_RESTART_SECONDS": "8",
+        "CALLBRIDGE_RESTART_SECONDS": "15",  # Within it the next process listens, on a busy machine, too.
     }
     (tmp_path / "first").mkdir()
     (tmp_path / "second").mkdir()
