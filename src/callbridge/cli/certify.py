@@ -45,7 +45,7 @@ Parameters = Annotated[
         "--parameter",
         metavar="NAME=VALUE",
         rich_help_panel=BRIDGE,
-        help="A <Parameter> in `start`, for a media socket. Repeatable.",
+        help="A custom parameter of `start`, for a media socket. Repeatable.",
     ),
 ]
 Tool = Annotated[
