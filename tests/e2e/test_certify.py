@@ -51,7 +51,7 @@ KNOWN = {
     ),
     "pipecat": (
         {"session.passthrough", "truncation.later-item", "marks.sent", "model.lost", "trust.socket-unsigned"},
-        {"audio.early", "greeting.whole", "barge-in.clear", "ends.caller-hangs-up"},
+        {"audio.early", "greeting.whole", "ends.caller-hangs-up", "model.odd"},
     ),
     "bare": (
         {"trust.socket-unsigned", "barge-in.clear", "audio.early"},
