@@ -48,6 +48,7 @@ function frames(told) {
   for (const [name, value] of told) {
     if (name === "say") mouth.say(fromBase64(value));
     else if (name === "muted") mouth.isMuted = value;
+    else if (name === "forget") mouth.forget();
     else mouth.hear(new Float32Array(value).fill(0.5));
   }
   return sent;

@@ -27,7 +27,7 @@ IDENTITY = StreamIdentity(
     "AC" + "1" * 32, "CA" + "2" * 32, "MZ" + "3" * 32, (("token", "t"), ("caller", "+1"))
 )
 FRAME = bytes(range(160))
-SAMPLES = [0, 1, -1, 33, -33, 1000, -1000, 12_345, -12_345, 32_634, -32_634, 32_767, -32_768]
+SAMPLES = [*range(-32_768, 32_768)]
 MS = 8
 """Bytes in a millisecond."""
 
@@ -79,6 +79,10 @@ MOUTH: list[tuple[str, Any]] = [
     ("hear", 240),
     ("say", base64.b64encode(bytes([7] * 200)).decode()),
     ("hear", 320),
+    ("say", base64.b64encode(bytes([9] * 200)).decode()),
+    ("hear", 160),
+    ("forget", None),
+    ("hear", 160),
 ]
 
 
@@ -161,9 +165,10 @@ def test_a_low_pass_keeps_the_voice_and_lets_nothing_fold_back_into_it(came_of_i
 
 
 def test_a_typed_sentence_takes_the_place_of_the_microphone_muted_or_not(came_of_it: Any) -> None:
+    """What is left of one when the stream is over is forgotten."""
     sent = b"".join(base64.b64decode(frame) for frame in came_of_it["frames"])
     voice = encode([16_384])
-    assert sent == voice * 400 + b"\xff" * 240 + b"\x07" * 200 + b"\xff" * 120
+    assert sent == voice * 400 + b"\xff" * 240 + b"\x07" * 200 + b"\xff" * 120 + b"\x09" * 160 + b"\xff" * 160
 
 
 def test_what_it_sends_is_what_twilio_sends(came_of_it: Any) -> None:

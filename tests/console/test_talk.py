@@ -12,6 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from callbridge.call.facts import ToolUsed
 from callbridge.console.app import Section, create_console
+from callbridge.console.event_stream import message
 from callbridge.console.guard import KEY
 from callbridge.console.talk import (
     MEDIA_PATH,
@@ -132,6 +133,13 @@ def test_what_is_said_comes_as_events(client: TestClient) -> None:
         'event: used\ndata: {"tool":"opening_hours","outcome":"answered"}\n\n'
     )
     assert client.get("/talk/calls/CA-of-nobody/words").status_code == 404
+
+
+def test_what_is_shown_cannot_end_an_event() -> None:
+    """Browsers take CR for the end of a line as well."""
+    assert message("parts", "a\r\revent: over\rdata: x\r\nb\nc") == (
+        "event: parts\ndata: a\ndata: \ndata: event: over\ndata: data: x\ndata: b\ndata: c\n\n"
+    )
 
 
 def test_what_is_typed_comes_back_as_speech(client: TestClient) -> None:

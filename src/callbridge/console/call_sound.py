@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 KEPT: Final = 4
 """Calls whose sound stays in memory: a browser asks for each in many parts, and an hour of one is 58 MB."""
 
-_RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE: Final = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
 
 
 class KeptSounds:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from typing import TYPE_CHECKING, Final
 
 from starlette.responses import Response
@@ -27,9 +28,15 @@ RETRY_MS: Final = 500
 """After this a browser comes again."""
 
 
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
+
+
 def message(event: str, data: str) -> str:
-    """One event. Empty data is told as well: without a line of it an event is none."""
-    lines = data.split("\n")
+    """One event. Empty data is told as well: without a line of it an event is none.
+
+    A line ends with CR, LF or both, and what is shown may hold any of them.
+    """
+    lines = _LINE_END.split(data)
     return f"event: {event}\n" + "".join(f"data: {line}\n" for line in lines) + "\n"
 
 

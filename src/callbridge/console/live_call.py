@@ -82,7 +82,9 @@ class LiveCall:
         snapshot, before = self.call.snapshot(), self.shown
         story = await self.book.told(self.call)
         shown, parts = await self.book.in_thread(lambda: _step(snapshot, story, before))
-        if before is not None:
+        if not shown.view.is_live:
+            self._steps.clear()  # A call may be looked at for as long as it is in the book, and is whole now.
+        elif before is not None:
             self._steps.append((before.changes, shown.changes, parts))
         self.shown = shown
 

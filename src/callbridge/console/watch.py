@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -144,7 +145,8 @@ class Watch:
     async def call_events(self, request: Request) -> Response:
         """Keeps the page of a live call as it is."""
         call_sid = request.path_params["sid"]
-        if self.book.find(call_sid) is None:
+        booked = self.book.find(call_sid)
+        if booked is None or not booked.rows:
             raise HTTPException(HTTPStatus.NOT_FOUND, "No such call is on.")
         events = _CallEvents(self._live_call(call_sid), request.query_params.get("seen", ""))
         return _Listening(self.book, EventStream(events.next))
@@ -244,7 +246,7 @@ class _CallEvents:
 
     def __init__(self, live: LiveCall, seen: str) -> None:
         self._live = live
-        self._seen = int(seen) if seen.isascii() and seen.isdigit() else -1
+        self._seen = int(seen) if re.fullmatch("[0-9]{1,15}", seen) else -1
         self._is_over = False
 
     async def next(self) -> str | None:

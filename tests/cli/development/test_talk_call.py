@@ -56,7 +56,7 @@ async def test_the_webhook_is_asked_and_its_stream_handed_to_the_page() -> None:
     assert isinstance(turn, OpenStream)
     assert (turn.parameters, turn.token) == ({"token": "t"}, ringing.token)
     assert len(turn.token) >= 32
-    await ringing.tell_of_stream("stream-started")
+    await ringing.stream_told()("stream-started")
     over = await ringing.done("")
     assert isinstance(over, Over)
     assert over.status == "completed"

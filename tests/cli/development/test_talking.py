@@ -100,6 +100,43 @@ async def test_a_page_that_is_gone_has_hung_up(
                 await ask
 
 
+async def test_what_a_stream_leaves_behind_does_not_hurry_what_follows_it(
+    talks: Talks, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bridge stays a while; meanwhile the page has gone on to a stream that lasts."""
+    monkeypatch.setattr(talking, "GONE_S", 0.02)
+    async with talks.opened():
+        first = await talks.begin(CALL)
+        assert isinstance(first, OpenStream)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(talks.carry(SOCKET, first.token))
+            assert await until(lambda: bool(service.welcomed))
+            second = await talks.done(first.call_sid, "")
+            assert isinstance(second, OpenStream)
+            before, service.ends = service.ends, asyncio.Event()
+            tasks.create_task(talks.carry(SOCKET, second.token))
+            assert await until(lambda: len(service.welcomed) == 2)
+            before.set()
+            assert await until(lambda: "stream-stopped" in [what for _, what in service.asked])
+            assert not await until(lambda: not talks.has(first.call_sid), 0.1), "it would be hung up"
+            service.ends.set()
+
+
+async def test_a_call_that_cannot_begin_takes_no_place(
+    talks: Talks, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> WebAnswer:
+        raise ZeroDivisionError
+
+    async with talks.opened():
+        with monkeypatch.context() as patch:
+            patch.setattr(service, "ask", broken)
+            for _ in range(CALLS_MAX):
+                with pytest.raises(ZeroDivisionError):
+                    await talks.begin(CALL)
+        assert isinstance(await talks.begin(CALL), OpenStream)
+
+
 async def test_so_many_pages_may_call_at_once(talks: Talks) -> None:
     async with talks.opened():
         calls = [await talks.begin(CALL) for _ in range(CALLS_MAX)]

@@ -93,12 +93,20 @@ class TalkCall:
                     await self._ask(unheard, COMPLETED)
             return await self._end(COMPLETED if self._program.is_answered else "canceled")
 
-    async def tell_of_stream(self, event: str) -> None:
-        """The stream status callback: `stream-started` or `stream-stopped`."""
-        step = self._step
-        if isinstance(step, StreamStep) and step.status_callback is not None:
-            told = webhooks.stream_parameters(self.line, self.stream_sid, step.noun.name, event)
-            await self.asking.ask(step.status_callback, step.noun.status_callback_method, told)
+    def is_at(self, stream_sid: str) -> bool:
+        """Whether this stream is still what the page is to do."""
+        return isinstance(self._step, StreamStep) and stream_sid == self.stream_sid
+
+    def stream_told(self) -> Callable[[str], Awaitable[None]]:
+        """Asks the status callback of the present stream with `stream-started` or `stream-stopped`."""
+        step, stream_sid = self._step, self.stream_sid
+
+        async def tell(event: str) -> None:
+            if isinstance(step, StreamStep) and step.status_callback is not None:
+                told = webhooks.stream_parameters(self.line, stream_sid, step.noun.name, event)
+                await self.asking.ask(step.status_callback, step.noun.status_callback_method, told)
+
+        return tell
 
     # --- From step to step --------------------------------------------------------------------
 

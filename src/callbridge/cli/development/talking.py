@@ -63,7 +63,12 @@ class Talks:
         )
         new = TalkCall(line, settings.voice_url, settings.call_status_url, self._asking, self._voiced)
         self._calls[line.call_sid] = new
-        return self._watched(new, await new.begin())
+        try:
+            turn = await new.begin()
+        except BaseException:  # Its page knows of no call.
+            self._forget(new)
+            raise
+        return self._watched(new, turn)
 
     async def done(self, call_sid: str, chosen: str) -> Turn:
         """The page has done its turn."""
@@ -99,15 +104,18 @@ class Talks:
         call = next((one for one in self._calls.values() if _is_same(one.token, token)), None)
         if call is None:
             return False
-        call.token = ""
+        call.token, stream_sid = "", call.stream_sid
+        tell = call.stream_told()
         self._forget_leash(call)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(call.tell_of_stream("stream-started"), name="stream status")
+                tasks.create_task(tell("stream-started"), name="stream status")
                 await self._door.welcome(socket, MEDIA_PROTOCOL)
-            await call.tell_of_stream("stream-stopped")
+            await tell("stream-stopped")
         finally:
-            self._watch(call)
+            # The bridge may stay a while. If the page has gone on meanwhile, it has another time for that.
+            if call.is_at(stream_sid):
+                self._watch(call)
         return True
 
     @contextlib.asynccontextmanager

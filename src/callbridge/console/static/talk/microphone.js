@@ -30,9 +30,11 @@ export class Microphone {
     this.source = null;
   }
 
-  connect(context, node) {
+  /** To a node, until it is closed. `lost` is called when it is unplugged, or not allowed any more. */
+  connect(context, node, lost) {
     this.source = context.createMediaStreamSource(this.media);
     this.source.connect(node);
+    for (const track of this.media.getTracks()) track.onended = lost;
   }
 
   close() {

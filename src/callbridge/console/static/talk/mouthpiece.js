@@ -19,6 +19,12 @@ export class Mouthpiece {
     if (audio.length) this.typed.push(audio);
   }
 
+  /** Typed sentences that are not spoken yet are spoken no more. */
+  forget() {
+    this.typed = [];
+    this.offset = 0;
+  }
+
   /** Samples of the microphone, at 8 kHz. */
   hear(samples) {
     for (const sample of samples) {

@@ -30,8 +30,14 @@ class Telephone extends AudioWorkletProcessor {
     else if (data.say) this.mouth.say(data.say);
     else if (data.muted !== undefined) this.mouth.isMuted = data.muted;
     else if (data.line !== undefined) this.isOnLine = data.line;
-    else if (data.reset) this.ear = new Earpiece(this.ear.tell);
+    else if (data.reset) this.reset();
     else if (data.end) this.ended = true;
+  }
+
+  /** Nothing that was said or is still to be said goes over into the next stream. */
+  reset() {
+    this.ear = new Earpiece(this.ear.tell);
+    this.mouth.forget();
   }
 
   process(inputs, outputs) {

@@ -13,12 +13,17 @@ class Phone {
   constructor(view, places) {
     this.view = view;
     this.places = places; // Where the socket is, and how its protocols are named.
+    this.line = null; // Until both of these stand.
     this.context = null;
     this.telephone = null; // The node on the audio thread.
     this.microphone = null;
+    this.microphones = 0; // How often one was asked for.
     this.callSid = null;
     this.stream = null;
     this.socket = null;
+    this.attempt = 0; // Goes up with every call: what comes late of an earlier one is passed over.
+    this.isOffHook = false; // From the button on, until the call is over.
+    this.isMuted = false;
     this.isLeaving = false;
     this.waiting = null; // The timer of a turn.
     this.keys = ""; // Pressed while there is no stream: for a <Gather>.
@@ -29,16 +34,19 @@ class Phone {
   // --- The caller ---
 
   async call() {
+    const attempt = ++this.attempt;
+    const isThis = () => this.isOffHook && attempt === this.attempt;
     this.isLeaving = false;
+    this.isOffHook = true;
     this.view.calling();
     try {
       await this.pickUp();
-      if (this.isLeaving) return;
+      if (!isThis()) return;
       const turn = await this.ask("/talk/calls", this.view.numbers());
-      this.callSid = turn.call_sid;
-      await this.do(this.isLeaving ? await this.ask(`/talk/calls/${this.callSid}/hang-up`) : turn);
+      if (isThis()) await this.do(turn);
+      else await this.ask(`/talk/calls/${turn.call_sid}/hang-up`);
     } catch (error) {
-      this.fail(error);
+      if (isThis()) this.fail(error);
     }
   }
 
@@ -72,6 +80,7 @@ class Phone {
   }
 
   mute(isMuted) {
+    this.isMuted = isMuted;
     this.telephone?.port.postMessage({ muted: isMuted });
   }
 
@@ -85,36 +94,55 @@ class Phone {
     this.tell({ event: "typed", bytes: audio.length });
   }
 
-  /** Another microphone, or other switches. */
+  /** The microphone that is chosen, as it is to be; in a call alone. Asked again it closes what it has. */
   async useMicrophone() {
-    if (!this.context) return;
+    if (!this.isOffHook || !this.context) return;
     this.microphone?.close();
-    this.microphone = await Microphone.open(this.view.microphone());
-    if (this.microphone.fault) this.view.note(this.microphone.fault, "bad");
-    else this.microphone.connect(this.context, this.telephone);
-    this.view.devices(await Microphone.list());
+    this.microphone = null;
+    const turn = ++this.microphones;
+    const wanted = this.view.microphone();
+    const found = await Microphone.open(wanted);
+    const listed = await Microphone.list();
+    if (!this.isOffHook || turn !== this.microphones) return found.close(); // Put down, or asked again.
+    this.view.devices(listed);
+    // Which ones there are is known once one was allowed: the one of the last time, or no more the one that was.
+    if (this.view.microphone().device !== wanted.device) {
+      found.close();
+      return this.useMicrophone();
+    }
+    this.microphone = found;
+    if (found.fault) this.view.note(found.fault, "bad");
+    else found.connect(this.context, this.telephone, () => this.useMicrophone());
   }
 
   // --- The line ---
 
   async pickUp() {
-    if (!this.context) {
-      this.context = new AudioContext({ latencyHint: "interactive" });
-      await this.context.audioWorklet.addModule(WORKLET);
-      this.telephone = new AudioWorkletNode(this.context, "telephone", {
-        numberOfInputs: 1,
-        numberOfOutputs: 1,
-        outputChannelCount: [1],
-        channelCount: 1,
-        channelCountMode: "explicit",
-      });
-      this.telephone.port.onmessage = ({ data }) => this.told(data);
-      this.telephone.connect(this.context.destination);
-    }
+    this.line ??= this.openLine().catch((error) => {
+      this.line = null;
+      throw error;
+    });
+    await this.line;
     const late = new Promise((resolve) => setTimeout(resolve, SOUND_WITHIN_MS));
     await Promise.race([this.context.resume(), late]);
     if (this.context.state !== "running") throw new Error("The browser starts no sound: is there an output?");
     await this.useMicrophone();
+  }
+
+  async openLine() {
+    const context = new AudioContext({ latencyHint: "interactive" });
+    await context.audioWorklet.addModule(WORKLET);
+    this.telephone = new AudioWorkletNode(context, "telephone", {
+      numberOfInputs: 1,
+      numberOfOutputs: 1,
+      outputChannelCount: [1],
+      channelCount: 1,
+      channelCountMode: "explicit",
+    });
+    this.telephone.port.onmessage = ({ data }) => this.told(data);
+    this.telephone.connect(context.destination);
+    this.context = context;
+    this.mute(this.isMuted); // The button may be pressed before the first call.
   }
 
   /** The audio thread tells. */
@@ -211,7 +239,10 @@ class Phone {
     const on = (name, act) => this.words.addEventListener(name, ({ data }) => act(JSON.parse(data)));
     on("said", ({ by, item, words }) => this.view.said(by, item, words));
     on("used", ({ tool, outcome }) => this.view.note(`The agent uses ${tool}: ${outcome}`));
-    this.words.onerror = () => this.words?.close();
+    this.words.onerror = () => {
+      this.words?.close();
+      this.words = null;
+    };
   }
 
   openStream(turn) {
@@ -259,6 +290,8 @@ class Phone {
   }
 
   over(status) {
+    this.isOffHook = false;
+    clearTimeout(this.waiting);
     this.asked = null;
     this.words?.close();
     this.words = null;
