@@ -20,7 +20,7 @@ from callbridge.simulators.phone.steps import Dialled, End, Enter, EnterRoom, Fe
 from callbridge.simulators.phone.steps import OpenStream as StreamStep
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from callbridge.cli.development.asking import Asking
     from callbridge.simulators.phone.steps import Step
@@ -97,7 +97,7 @@ class TalkCall:
         """Whether this stream is still what the page is to do."""
         return isinstance(self._step, StreamStep) and stream_sid == self.stream_sid
 
-    def stream_told(self) -> Callable[[str], Awaitable[None]]:
+    def stream_told(self) -> Callable[[str], Coroutine[None, None, None]]:
         """Asks the status callback of the present stream with `stream-started` or `stream-stopped`."""
         step, stream_sid = self._step, self.stream_sid
 

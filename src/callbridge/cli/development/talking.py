@@ -63,11 +63,10 @@ class Talks:
         )
         new = TalkCall(line, settings.voice_url, settings.call_status_url, self._asking, self._voiced)
         self._calls[line.call_sid] = new
-        try:
+        with contextlib.ExitStack() as if_it_fails:
+            if_it_fails.callback(self._forget, new)  # Its page knows of no call.
             turn = await new.begin()
-        except BaseException:  # Its page knows of no call.
-            self._forget(new)
-            raise
+            if_it_fails.pop_all()
         return self._watched(new, turn)
 
     async def done(self, call_sid: str, chosen: str) -> Turn:
@@ -115,7 +114,7 @@ class Talks:
         finally:
             # The bridge may stay a while. If the page has gone on meanwhile, it has another time for that.
             if call.is_at(stream_sid):
-                self._watch(call)
+                self._watch(call, GONE_S)
         return True
 
     @contextlib.asynccontextmanager
@@ -147,7 +146,7 @@ class Talks:
             self._watch(call, CHOICE_S if isinstance(turn, Choose | Press) else GONE_S + takes_s)
         return turn
 
-    def _watch(self, call: TalkCall, seconds: float = GONE_S) -> None:
+    def _watch(self, call: TalkCall, seconds: float) -> None:
         self._forget_leash(call)
         if not call.is_over:
             loop = asyncio.get_running_loop()
