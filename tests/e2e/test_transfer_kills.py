@@ -46,17 +46,17 @@ agent = Agent(
     instructions="Be brief.",
     greeting="Hello.",
     transfers=[
-        Destination("warm", "+15550100041", ring_s=60, warm=True, briefing="A price."),
-        Destination("asking", "+15550100042", ring_s=60, asks=True, briefing="A price."),
-        Destination("cold", "+15550100043", ring_s=60),
+        Destination("warm", "+15550100041", ring_s=120, warm=True, briefing="A price."),
+        Destination("asking", "+15550100042", ring_s=120, asks=True, briefing="A price."),
+        Destination("cold", "+15550100043", ring_s=120),
     ],
 )
 """
 NUMBERS = {"warm": "+15550100041", "asking": "+15550100042", "cold": "+15550100043"}
 
 STAYS = Person(presses=("1",), talks_s=10.0)
-SLOW = Person(presses=("1",), talks_s=10.0, after_s=50.0)
-"""It rings for two and a half seconds of this test."""
+SLOW = Person(presses=("1",), talks_s=10.0, after_s=100.0)
+"""It rings for five seconds of this test: longer than all that is still to come takes."""
 
 SILENCE_MS_MAX = 4000
 
@@ -163,10 +163,10 @@ MOMENTS = {
     "whisper": ("asking", ("after briefing",)),
     "briefing": ("warm", ("after briefing",)),
     "in the room": ("warm", ("before person-waits", "after room-wait")),
+    "taken": ("warm", ("after briefing-key", "before stream-ended")),
     "rings, warm": ("warm", ()),
     "rings, asking": ("asking", ()),
     "rings, cold": ("cold", ()),
-    "taken": ("warm", ("after briefing-key", "before stream-ended")),
     "at the key": ("warm", ()),
 }
 """To whom the caller is put through, and what is held up until the process is dead."""
@@ -186,7 +186,7 @@ OUTCOMES = {
 async def test_a_kill_in_each_phase_of_a_transfer(tmp_path: Path) -> None:
     """The last of them presses the key, and at this moment it is killed."""
     people = {
-        NUMBERS["warm"]: [STAYS, STAYS, SLOW, STAYS, STAYS],
+        NUMBERS["warm"]: [STAYS, STAYS, STAYS, SLOW, STAYS],
         NUMBERS["asking"]: [STAYS, SLOW],
         NUMBERS["cold"]: [SLOW],
     }
@@ -227,7 +227,7 @@ async def put_in(
 
 async def test_a_deploy_while_a_caller_is_on_hold(tmp_path: Path) -> None:
     """It waits a while for the people: who is taken is put through, who is not has the next agent."""
-    people = {NUMBERS["warm"]: [replace(SLOW, after_s=10.0), replace(SLOW, after_s=100.0)]}
+    people = {NUMBERS["warm"]: [replace(SLOW, after_s=10.0), replace(SLOW, after_s=200.0)]}
     async with town(tmp_path, wanting("warm", "warm"), people) as running, asyncio.TaskGroup() as calling:
         calls = []
         for number in range(2):
