@@ -11,6 +11,8 @@ import pytest
 from callbridge.simulators.text_model import Babbles, CutOff, Fails, Filtered, Hangs, Refuses, Says, TextModel
 from callbridge.testing import (
     Conversation,
+    ExpectationError,
+    Expectations,
     Judge,
     RealModel,
     TextModelFault,
@@ -25,9 +27,12 @@ from callbridge.testing.persona.conversation import Spoken, ToolRun
 from callbridge.testing.persona.judge import Quote
 from callbridge.testing.persona.judging import Said, verdict_of
 from callbridge.testing.persona.opening import real_model_settings
+from callbridge.testing.scenarios.expect import Expect, ask
+from made_calls import made_call
 from text_models import text_model, text_server, verdicts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from callbridge.simulators.text_model.completions import Reaction
@@ -175,12 +180,39 @@ def test_what_has_no_price_cannot_be_capped(text_model: TextModel, monkeypatch: 
         judged(judge, TALK)
 
 
-def test_without_a_key_nobody_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture
+def without_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("OPENAI_API_KEY", "CALLBRIDGE_ANALYSIS_URL"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("without_key")
+def test_without_a_key_nobody_is_asked() -> None:
     with pytest.raises(TextModelMissing, match="OPENAI_API_KEY is not set"):
         judged(Judge([HOURS]), TALK)
+
+
+HEARD: list[Callable[[Expectations], object]] = [
+    lambda expect: ask(Expect(heard=("goodbye",)), expect, Judge([HOURS])),
+    lambda expect: all_of(expect, "goodbye"),
+    lambda expect: expect.judged(Judge([HOURS]), veto=lambda _: "nobody said goodbye"),
+]
+
+
+def all_of(expect: Expectations, words: str) -> None:
+    with expect.all():
+        expect.heard(words)
+        expect.judged(Judge([HOURS]))
+
+
+@pytest.mark.usefixtures("without_key")
+def test_a_call_that_failed_is_not_skipped_for_want_of_a_judge() -> None:
+    for fails in HEARD:
+        with pytest.raises(ExpectationError, match="goodbye"):
+            fails(made_call().expect)
+    with pytest.raises(TextModelMissing):
+        all_of(made_call().expect, "from eight")
 
 
 @pytest.mark.usefixtures("text_model")

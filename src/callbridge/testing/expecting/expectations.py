@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from callbridge.testing.expecting import course, ear, times, tools, verdicts, words
 from callbridge.testing.expecting.unmet import ExpectationError
 from callbridge.testing.persona.judging import judge_call
+from callbridge.testing.persona.missing import TextModelMissing
 
 if TYPE_CHECKING:
     import re
@@ -115,7 +116,8 @@ class Expectations:
     def judged(self, judge: Judge, *, veto: Callable[[CallData], str | None] | None = None) -> Judgement:
         """A text model says yes to every criterion, and `veto` has nothing to say against it.
 
-        Nothing that fails is saved by a judge: each other expectation stands for itself.
+        Nothing that fails is saved by a judge: each other expectation stands for itself. Write it last: where
+        there is no text model the test ends here, and is skipped.
 
         Args:
             judge: the criteria.
@@ -127,7 +129,11 @@ class Expectations:
             TypeError: `veto` says neither.
         """
         vetoed = verdicts.vetoed(veto(self._call) if veto is not None else "")
-        judgement = judge_call(judge, self._call)
+        try:
+            judgement = judge_call(judge, self._call)
+        except TextModelMissing:
+            self._take(vetoed)  # It needs no judge.
+            raise
         self._take(*verdicts.unmet(judgement), vetoed)
         return judgement
 
@@ -315,10 +321,12 @@ class AllOf:
         return self._expect
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if error is None:
+        # Without a text model a test is skipped: not one that has failed by then.
+        is_missing = isinstance(error, TextModelMissing)
+        if error is None or is_missing:
             self._expect.settle()
         self._expect._collected = self._outer
-        if error is None:
+        if error is None or (is_missing and self._collected):
             self._expect._take(*self._collected)
         elif self._collected:
             error.add_note(f"before it: {ExpectationError(self._collected)}")

@@ -213,8 +213,6 @@ def ask(expected: Expect, expect: Expectations, judge: Judge | None = None) -> N
         TextModelFault: the judge says nothing that can be used.
     """
     with expect.all():
-        if judge is not None:
-            expect.judged(judge)
         for name in Expect.__struct_fields__:
             value = getattr(expected, name)
             if value is None or value is False:
@@ -224,6 +222,8 @@ def ask(expected: Expect, expect: Expectations, judge: Judge | None = None) -> N
                 continue
             for one in value if isinstance(value, tuple) else (value,):
                 _ask_one(expect, name, one)
+        if judge is not None:  # At last: without a text model the call is skipped, unless it has failed.
+            expect.judged(judge)
 
 
 def _ask_one(expect: Expectations, name: str, value: object) -> None:
