@@ -120,6 +120,14 @@ def test_the_status_says_what_came_of_it(project: Path) -> None:
     missing = callbridge_test("nowhere")
     assert (missing.exit_code, missing.output) == (2, "There is no nowhere.\n")
     assert callbridge_test("--baseline", "none.json").exit_code == 2
+    (project / "wrong.call.toml").unlink()
+    one = callbridge_test("hours.call.toml::good")
+    assert (one.exit_code, "1 passed, 1 call" in one.output) == (0, True)
+    assert "Nothing was played in 0.00 s" in callbridge_test("-k", "good and").output
+    (project / "test_stopped.py").write_text("def test_stopped():\n    raise KeyboardInterrupt\n", "utf-8")
+    stopped = callbridge_test("-k", "smoke or stopped")
+    assert stopped.exit_code == 130
+    assert "1 passed, stopped, 1 not played" in stopped.output
 
 
 @pytest.mark.heavy

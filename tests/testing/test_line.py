@@ -211,6 +211,23 @@ async def test_what_is_wrong_with_an_order_is_raised() -> None:
         await Line(settings={"CALLBRIDGE_CALL_MINUTES_MAX": "0"}).call(Agent())
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ({"caller": "Hello?"}, r"caller='Hello\?': write a list, such as caller=\['Hello\?'\]"),
+        ({"model": Says("Hello!")}, r"write a list, such as model=\[Says\("),
+        ({"caller": [Says("Hello!")]}, r"Says\(.* cannot stand there; it may be: str, Say, Interrupt"),
+        ({"model": [Press("1")]}, r"Press\(.* cannot stand there; it may be: str, Says, Calls"),
+        ({"moves": ["Hello!"]}, r"a call has no argument moves=; did you mean model=\?|there are: caller"),
+    ],
+)
+def test_what_was_written_wrong_is_told_before_anything_is_played(
+    line: Line, written: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(TypeError, match=told):
+        line.play(Agent(), **written)
+
+
 @pytest.mark.heavy
 def test_a_line_remembers_its_callers() -> None:
     line = Line(settings={"CALLBRIDGE_CALLER_MEMORY_DAYS": "7"})

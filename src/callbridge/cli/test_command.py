@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from callbridge.cli.test_report import TestReport
     from callbridge.testing.scenarios.baseline import Baseline
 
-PASSED, FAILED, UNUSABLE, NOTHING = 0, 1, 2, 5
+PASSED, FAILED, UNUSABLE, NOTHING, STOPPED = 0, 1, 2, 5, 130
 
 WITHOUT_PYTEST = "pytest plays the tests, and is not installed. Run: pip install 'callbridge[testing]'"
 
@@ -22,7 +22,8 @@ Paths = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="[PATHS]",
-        help="Files and folders with *.call.toml and test_*.py; by default where pytest looks.",
+        help="Files and folders with *.call.toml and test_*.py, or single tests, as FILE::NAME; by default "
+        "where pytest looks.",
         show_default=False,
     ),
 ]
@@ -101,7 +102,8 @@ def run_tests(
     well under a second.
 
     Exit status: 0 when all passed, 1 when some failed or are worse than the baseline, 2 when a file or an
-    option cannot be used or the baseline is of other calls, 5 when there is nothing to play.
+    option cannot be used or the baseline is of other calls, 5 when there is nothing to play, 130 when it was
+    stopped.
     """
     if schema:
         _show_schema()
@@ -115,7 +117,7 @@ def run_tests(
     from callbridge.cli.test_report import TestReport  # noqa: PLC0415 - nothing else waits for it
     from callbridge.testing.collecting.session import Wanted, run  # noqa: PLC0415 - pytest is slow, and optional
 
-    missing = [str(path) for path in paths or [] if not path.exists()]
+    missing = [str(path) for path in paths or [] if not Path(str(path).partition("::")[0]).exists()]
     if missing:
         _refuse(f"There is no {', '.join(missing)}.")
     told = TestReport(is_quiet=as_json)
@@ -140,7 +142,7 @@ def run_tests(
     raise typer.Exit(status)
 
 
-_SEVERITY = (PASSED, NOTHING, FAILED, UNUSABLE)
+_SEVERITY = (PASSED, NOTHING, FAILED, UNUSABLE, STOPPED)
 """Of two statuses the later counts."""
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from callbridge.testing.scenarios.running import Ran
     from callbridge.testing.scenarios.told import Told
 
-FAILED, UNUSABLE = 1, 2
+FAILED, UNUSABLE, NOTHING, STOPPED = 1, 2, 5, 130
 
 
 class TestReport:
@@ -101,7 +101,7 @@ class TestReport:
                 self._console.print(test.text.rstrip(), markup=False)
         self._show_spreads()
         self._show_comparisons()
-        self._console.print(self._last_line())
+        self._console.print(self._last_line(status))
 
     def _show_errors(self) -> None:
         for name, text in self.errors.items():
@@ -122,7 +122,7 @@ class TestReport:
                 for reason in one.reasons:
                     self._console.print(f"  {reason}", markup=False)
 
-    def _last_line(self) -> str:
+    def _last_line(self, status: int) -> str:
         failed = sum(not test.passed and not test.skipped for test in self.tests)
         skipped = sum(test.skipped for test in self.tests)
         passed = len(self.tests) - failed - skipped
@@ -135,7 +135,10 @@ class TestReport:
         parts += [f"[red]{_count(len(self.errors), 'file')} not read[/]"] if self.errors else []
         took_s = sum(test.took_s for test in self.tests)
         of_calls = f", {_count(calls, 'call')}" if calls else ""
-        told = ", ".join(parts) or "Nothing to play: there is no *.call.toml and no test"
+        if status == STOPPED:
+            parts += [f"[yellow]stopped, {len(self.names) - len(self.tests)} not played[/]"]
+        nothing = "Nothing to play: there is no such *.call.toml, and no such test"
+        told = ", ".join(parts) or (nothing if status == NOTHING else "[red]Nothing was played[/]")
         return f"\n{told}{of_calls} [dim]in {took_s:.2f} s[/]"
 
     def _data(self, status: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from callbridge.testing.persona.persona import RealModel
 from callbridge.testing.running import run, run_beside
 from callbridge.testing.serving import Order, play
 from callbridge.testing.speech import Speech, agent_speaker, caller_speech
+from callbridge.testing.written import check_names, checked_caller, checked_model
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from callbridge.testing.effects import Effect
     from callbridge.testing.persona.casting import CallerPart, ModelPart
     from callbridge.testing.played import PlayedCall
+
+__tracebackhide__ = True
+"""A failing test of a user shows their own lines."""
 
 
 class CallArguments(TypedDict, total=False):
@@ -123,6 +127,7 @@ class Line:
 
         Raises:
             ToolNotOfferedError: the model was to call a tool that the session did not offer at that moment.
+            TypeError: there is no such argument, step or move, or what is to be a list is none.
             ValueError: one of `tools` is no tool of the agent.
             AgentError: who answers cannot be loaded.
             SettingsError: the settings cannot be used; says all that is wrong with them.
@@ -153,12 +158,13 @@ class Line:
         real_sockets: bool | None = None,
         **more: Any,
     ) -> tuple[Callable[[], Coroutine[Any, Any, PlayedCall]], bool]:
+        check_names(more, CallArguments.__annotations__)
         is_real = isinstance(model, RealModel)
         speech = speech or (Speech.ESPEAK if is_real else self._speech)  # It understands no hum.
         has_real_sockets = is_real or (self._real_sockets if real_sockets is None else real_sockets)
         order = Order(
-            caller=caller,
-            model=model,
+            caller=checked_caller(caller),
+            model=checked_model(model),
             text_models=text_models_of(caller, model, is_live=has_real_sockets),
             answering=agent,
             audio_of=partial(caller_speech, how=speech),
@@ -173,8 +179,7 @@ class Line:
     def _done(self, call: PlayedCall) -> PlayedCall:
         self.calls.append(call)
         impossible = [one for one in call.complaints if one.kind == "tool_not_offered"]
-        if (
-            impossible and not call.exchanges
-        ):  # A text model may imagine a tool; that is for the test to judge.
+        # A text model may imagine a tool: that is for the test to judge.
+        if impossible and not call.exchanges:
             raise ToolNotOfferedError(f"{impossible[0].text}\n\n{call.timeline()}")
         return call

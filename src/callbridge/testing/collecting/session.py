@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 USAGE: Final = 2
 """pytest has 2 for what it could not collect, 3 for a fault of its own, 4 for a wrong command line."""
 
+STOPPED: Final = 130
+"""As shells have it for what Ctrl-C has ended. pytest has 2 for this, too."""
 
 PLUGIN: Final = "callbridge.testing.plugin"
 
@@ -47,7 +49,8 @@ def run(wanted: Wanted, listener: Listener) -> int:
     """Has pytest run what is wanted, in this process.
 
     Returns:
-        0: all passed, 1: some failed, 2: something could not be read or understood, 5: nothing was found.
+        0: all passed, 1: some failed, 2: something could not be read or understood, 5: nothing was found,
+        130: it was stopped.
     """
     arguments = ["-p", PLUGIN, *map(str, wanted.paths), *(["-k", wanted.keyword] if wanted.keyword else [])]
     if wanted.junit is not None:
@@ -58,8 +61,11 @@ def run(wanted: Wanted, listener: Listener) -> int:
         arguments.append(REQUIRE_MODEL)
     if importlib.util.find_spec("xdist") is not None:
         arguments += ["-n", "0"]  # What a worker has heard of a call does not come back.
+    session = _Session(wanted, listener)
     with _without_advice():
-        status = int(pytest.main(arguments, plugins=[_Session(wanted, listener)]))
+        status = int(pytest.main(arguments, plugins=[session]))
+    if session.is_stopped:
+        return STOPPED
     known = {int(pytest.ExitCode.OK), int(pytest.ExitCode.TESTS_FAILED)}
     nothing = int(pytest.ExitCode.NO_TESTS_COLLECTED)
     return status if status in {*known, nothing} else USAGE
@@ -95,6 +101,7 @@ class _Session:
     listener: Listener
     ran: dict[str, Ran] = field(default_factory=dict)
     calls: dict[str, tuple[CallData, ...]] = field(default_factory=dict)
+    is_stopped: bool = False
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -105,6 +112,10 @@ class _Session:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self.listener.unreadable(report.nodeid, report.longreprtext)
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        # pytest stops itself where a file could not be read.
+        self.is_stopped = not excinfo.errisinstance(pytest.Session.Interrupted)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.listener.collected([item.nodeid for item in session.items])

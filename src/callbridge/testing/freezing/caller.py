@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from callbridge.records.story import CallStory, Turn
-    from callbridge.wire.audio import FRAME_MS
-from callbridge.testing.steps import CallerStep
+    from callbridge.testing.steps import CallerStep
 
 PAUSE_MS: Final = 400
 """A shorter pause lies between words, a longer one ends an utterance: as the simulated phone has it."""

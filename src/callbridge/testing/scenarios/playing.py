@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from callbridge.testing.line import CallArguments
     from callbridge.testing.scenarios.file_model import Scenario, Setting
     from callbridge.testing.scenarios.reading import Found
-    from callbridge.testing.speech import Speech
-from callbridge.testing.steps import CallerStep
+    from callbridge.testing.steps import CallerStep
 
 
 class ScenarioPlayer:

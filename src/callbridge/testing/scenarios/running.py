@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from callbridge.testing.scenarios.likeness import likeness_of
 from callbridge.testing.scenarios.results import Figures, Outcome, Run
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from callbridge.testing.call_data import CallData
     from callbridge.testing.scenarios.reading import Found
     from callbridge.testing.speech import Speech
+
+FAILED_KEPT_MAX: Final = 5
+"""Of one scenario: a call of a minute has a megabyte of sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +50,6 @@ class Ran:
     """The first that failed, else the first."""
     calls: dict[int, CallData] = field(default_factory=dict)
     """Those that failed, by their seed; at most so many as anybody looks at."""
-
-
-FAILED_KEPT_MAX = 5
-"""A call of a minute has a megabyte of sound."""
 
 
 def run_scenario(
@@ -93,7 +92,7 @@ def run_scenario(
 
 
 def _run(judged: Judged, seed: int, took_s: float) -> Run:
-    """With its timeline where somebody will look at it."""
+    """What is kept of one call."""
     call = judged.call
     return Run(
         seed=seed,
