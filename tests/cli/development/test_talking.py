@@ -6,11 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from starlette.routing import WebSocketRoute
 
 from callbridge.cli.development import talking
 from callbridge.cli.development.talking import CALLS_MAX, Talks
 from callbridge.console.talk import MEDIA_PROTOCOL, NewCall, NoSuchCallError, OpenStream, Over
 from callbridge.observe.feed import Feed
+from callbridge.server.config.addresses import MEDIA_STREAM_PATH
+from callbridge.server.http.app import create_app
 from callbridge.simulators.phone.twiml import WebAnswer
 from desks import made_settings
 from leftovers import until
@@ -59,6 +62,12 @@ def talks(service: Service) -> Talks:
 
 
 SOCKET = cast("BrowserSocket", "a socket")
+
+
+def test_the_service_itself_has_twilios_socket_and_no_other() -> None:
+    """So none can be reached through a tunnel, nor in a deployment."""
+    routes = [route for route in create_app(SETTINGS).routes if isinstance(route, WebSocketRoute)]
+    assert [route.path for route in routes] == [MEDIA_STREAM_PATH]
 
 
 async def test_a_token_opens_one_socket_and_the_service_hears_of_the_stream(
