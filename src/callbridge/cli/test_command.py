@@ -137,8 +137,8 @@ def run_tests(
         raise typer.Exit(status)
     if kept is not None:
         status = max(status, told.compare(kept), key=_SEVERITY.index)
-    _write(told, save_baseline, report)
     told.summarise(status, as_json=as_json)
+    _write(told, save_baseline, report)
     raise typer.Exit(status)
 
 

@@ -77,11 +77,11 @@ def write_report(path: Path, tests: Sequence[Told]) -> Path:
     """
     page = path
     if path.suffix.lower() not in {".html", ".htm"}:
-        path.mkdir(parents=True, exist_ok=True)
         page = path / PAGE
         for test in tests:
             for number, call in _failed_calls(test):
                 save_call(call, path / _as_file(test.name) / number)
+    page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(report_page(tests), encoding="utf-8")
     return page
 
