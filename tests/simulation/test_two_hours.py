@@ -65,6 +65,7 @@ class LeapingPhone(PhoneStream):
         first = self._timestamp_ms
         at = self._next_frame_at
         self.frames_sent_at.extend(at + number * FRAME_S for number in range(frames))
+        self._frames += frames
         self._set_next_frame()
         self._set_deadline()
         return media(
