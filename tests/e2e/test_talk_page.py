@@ -17,7 +17,7 @@ from e2e.dev_runs import dev
 from leftovers import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from playwright.async_api import Page
@@ -50,11 +50,11 @@ LATE_MS = 60
 """So far what the model is told may be from what the page has played."""
 
 
-def microphone(file: Path) -> Path:
+def microphone(file: Path, says: Sequence[tuple[float, str]] = WHAT_THE_CALLER_SAYS) -> Path:
     """What the caller says in the call, as a file."""
     speech = STATIC.parents[1] / "simulators" / "speech"
     line = b""
-    for at_s, name in WHAT_THE_CALLER_SAYS:
+    for at_s, name in says:
         line = line.ljust(round(at_s * 8000), b"\xff") + (speech / f"{name}.ulaw").read_bytes()
     with wave.open(str(file), "wb") as wav:
         wav.setnchannels(1)
@@ -88,7 +88,7 @@ class Talk:
 
 @contextlib.asynccontextmanager
 async def talk(
-    folder: Path, said: Path | None = None, agent: str = "bakery"
+    folder: Path, said: Path | None = None, agent: str = "bakery", spies: str = ""
 ) -> AsyncIterator[tuple[Dev, Talk]]:
     """`callbridge dev`, and a browser at the address that it prints."""
     chromium()
@@ -99,6 +99,7 @@ async def talk(
         await on_page.faults.watch(page)
         await page.expose_function("phoneTold", lambda event: on_page.events.append(event))  # noqa: PLW0108  # Playwright marks it.
         await page.add_init_script("document.addEventListener('phone', (e) => phoneTold(e.detail))")
+        await page.add_init_script(spies)
         await page.goto(line.split()[-1])
         await page.get_by_role("button", name="Call", exact=True).wait_for()
         assert "key=" not in page.url
@@ -202,10 +203,9 @@ window.frames20ms = () => ({ loud: sent.filter(Boolean).length, all: sent.length
 
 async def test_a_microphone_is_open_in_calls_alone_and_not_heard_when_muted(tmp_path: Path) -> None:
     """Muted before the first call; switched over and over; hung up while another one is opened."""
-    async with talk(tmp_path, microphone(tmp_path / "said.wav")) as (_, on_page):
+    said = microphone(tmp_path / "said.wav", [(0.1, "caller_question_hours"), (3.0, "caller_goodbye")])
+    async with talk(tmp_path, said, spies=SPIES) as (_, on_page):
         page = on_page.page
-        await page.add_init_script(SPIES)
-        await page.reload()
         call = page.get_by_role("button", name="Call", exact=True)
         await page.get_by_role("button", name="Mute").click()
         await page.get_by_text("Microphone and numbers").click()
@@ -213,7 +213,7 @@ async def test_a_microphone_is_open_in_calls_alone_and_not_heard_when_muted(tmp_
         assert await page.evaluate("openTracks()") == 0
         await call.click()
         await on_page.state("In the call")
-        await on_page.has("quiet")  # The greeting is over; the file speaks from its beginning.
+        assert await eventually(page, "frames20ms().all > 50")  # The file speaks from its beginning.
         await page.evaluate("for (let n = 0; n < 5; n++) document.getElementById('echo').click()")
         assert await eventually(page, "openTracks() === 1")
         await page.evaluate("document.getElementById('gain').click()")
@@ -221,9 +221,7 @@ async def test_a_microphone_is_open_in_calls_alone_and_not_heard_when_muted(tmp_
         await on_page.has("over")
         await page.evaluate("document.getElementById('gain').click()")
         assert await eventually(page, "openTracks() === 0")
-        frames = await page.evaluate("frames20ms()")
-        assert frames["all"] > 50
-        assert frames["loud"] == 0
+        assert await page.evaluate("frames20ms().loud") == 0
         await page.get_by_role("button", name="Mute").click()
         await call.click()
         assert await eventually(page, "frames20ms().loud > 0")
