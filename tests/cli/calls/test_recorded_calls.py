@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -181,3 +182,18 @@ def test_calls_are_exported(world: Path, tmp_path: Path) -> None:
     assert [json.loads(line)["call_sid"] for line in lines] == [FIRST]
     assert sorted(path.name for path in tmp_path.iterdir() if "part" in path.name) == []
     assert run(world, "export", str(tmp_path / "none" / "x")).exit_code == 2
+
+
+def test_a_call_of_dev_becomes_a_test_without_a_key(
+    state_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in NEEDED:
+        monkeypatch.delenv(name, raising=False)
+    Path(".callbridge").mkdir()
+    shutil.copy(state_path.with_name("records.db"), ".callbridge")
+    refused = CliRunner().invoke(app, ["calls", "freeze", SECOND])
+    assert (refused.exit_code, "OPENAI_API_KEY is not set" in refused.output) == (1, True)
+    frozen = CliRunner().invoke(app, ["calls", "freeze", SECOND, "--dev"])
+    assert frozen.exit_code == 0, frozen.output
+    assert 'model = ["Yes."]' in Path("tests/call-bbbbbb.call.toml").read_text("utf-8")
