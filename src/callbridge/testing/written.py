@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from callbridge.testing.persona.casting import CallerPart, ModelPart
 
+__tracebackhide__ = True
+"""A failing test of a user shows their own lines."""
+
 T = TypeVar("T")
 
 
