@@ -194,7 +194,7 @@ def failing(times: int, code: str) -> tuple[Answer, ...]:
 
 
 SILENT = "fell silent while an answer was due"
-REVOKED = Fault(kind="error", after_ms=400, error_code="invalid_api_key", message="Revoked.")
+REVOKED = Fault(kind="error", after_ms=1500, error_code="invalid_api_key", message="Revoked.")
 FELL_SHORT = "response_fell_short"
 LOST = [
     within("close", "start", "closed with 1000", code=1000),

@@ -46,6 +46,8 @@ from desks import ACCOUNT, AUTH_TOKEN, CALL, CALLED, CALLER, FrontDesk
 from leftovers import until
 
 SIGNATURE = sign(AUTH_TOKEN, "wss://calls.example.com/media-stream")
+BOUND_S = 60.0
+"""Hundreds of sockets come one after the other."""
 CLAIM = StreamClaim(CALL, ACCOUNT, CALLER, CALLED)
 
 
@@ -83,7 +85,7 @@ class Door(FrontDesk):
     async def socket(self, *, signature: str | None = SIGNATURE) -> AsyncIterator[Socket]:
         """A media socket at the door; it is gone at the end of the context."""
         socket = Socket(signature)
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(BOUND_S), asyncio.TaskGroup() as tasks:
             socket.task = tasks.create_task(self.door.answer(socket.as_starlette()))
             yield socket
             socket.leave()
@@ -506,7 +508,7 @@ async def test_who_is_welcomed_needs_no_signature_and_its_start_the_token_all_th
     """As the pages of a developer let in a browser: from the door on it is a stream like all others."""
     door = Door()
     socket = Socket(signature=None)
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(BOUND_S), asyncio.TaskGroup() as tasks:
         socket.task = tasks.create_task(door.door.welcome(socket.as_starlette(), "a.protocol"))
         socket.say(start(None))
     assert socket.closed_with == [(1008, "rejected_auth")]

@@ -24,7 +24,7 @@ def is_like(expected: Any, value: Any) -> bool:
     """
     if isinstance(expected, re.Pattern):
         return expected.search(value if isinstance(value, str) else as_json(value)) is not None
-    if expected in {int, float}:  # True is no 1 in JSON, here and below; 3 is a price as 3.5 is.
+    if expected is int or expected is float:  # True is no 1 in JSON, here and below; 3 is a price as 3.5 is.
         return isinstance(value, int | float if expected is float else int) and not isinstance(value, bool)
     if isinstance(expected, type):
         return isinstance(value, expected)
