@@ -56,6 +56,8 @@ def _describe(parts: dict[str, Any]) -> None:
     """Says of each key what the line below its field says: editors show it."""
     structs = _structs()
     for name, part in parts.items():
+        if "description" in part:  # A docstring, which Python 3.13 has already freed of its indentation.
+            part["description"] = inspect.cleandoc(part["description"])
         said = _said_of_fields(structs[name]) if name in structs else {}
         for field in part.get("properties", {}).keys() & said.keys():
             part["properties"][field].setdefault("description", said[field])
