@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 hypothesis.settings.register_profile(
     "fast",
-    max_examples=40,
+    max_examples=30,
     stateful_step_count=40,
     deadline=None,  # The machine that runs this is shared: a slow example is not a failing one.
     derandomize=True,  # Every push tests the same; `deep` looks for what is new.
