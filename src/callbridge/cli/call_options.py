@@ -1,6 +1,6 @@
-"""What both commands that place calls are told alike: options, the steps of a caller, the account.
+"""What commands that stand in for Twilio are told alike: options, the steps of a caller, the account.
 
-Reads the command line. What is done with it is `simulate_call`'s and `simulate_calls`'s.
+Reads the command line. What is done with it is up to each command.
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ import typer
 
 from callbridge.server.config.settings import find_variables
 from callbridge.simulators.audio import SpeechError
-from callbridge.simulators.phone import TO_NUMBER, Interrupt, Pause, Press, Say, Step, WaitForAgent
+from callbridge.simulators.phone import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    TO_NUMBER,
+    Interrupt,
+    Pause,
+    Press,
+    Say,
+    Step,
+    WaitForAgent,
+)
 from callbridge.simulators.phone.plan import Plan, PlanError, load_plan, speech_of
 
 if TYPE_CHECKING:
@@ -141,3 +151,19 @@ def found_settings() -> Mapping[str, str]:
     if variables.problems:
         raise typer.BadParameter("\n".join(map(str, variables.problems)))
     return variables.values
+
+
+def account_of(
+    found: Mapping[str, str], account_sid: str | None = None, auth_token: str | None = None
+) -> tuple[str, str]:
+    """SID and token of the account: as told on the command line, else the service's, else the made-up ones.
+
+    Args:
+        found: what the settings of the service are told (`found_settings`).
+        account_sid: of the command line.
+        auth_token: alike.
+    """
+    return (
+        account_sid or found.get("TWILIO_ACCOUNT_SID") or ACCOUNT_SID,
+        auth_token or found.get("TWILIO_AUTH_TOKEN") or AUTH_TOKEN,
+    )

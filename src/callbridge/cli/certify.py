@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from callbridge.cli.call_options import found_settings
-from callbridge.simulators.phone import ACCOUNT_SID, AUTH_TOKEN
+from callbridge.cli.call_options import account_of, found_settings
+from callbridge.simulators.phone import AUTH_TOKEN
 
 if TYPE_CHECKING:
     from callbridge.testing.certifying import Certificate, CheckReport, Target
@@ -132,13 +132,13 @@ def certify(
     """
     from callbridge.testing.certifying import Target, TargetError  # noqa: PLC0415 - for this command alone
 
-    found = found_settings()
     console = Console(quiet=as_json or as_table, highlight=False)
     try:
+        sid, token = account_of(found_settings(), account_sid, auth_token)
         target = Target(
             url=url,
-            account_sid=account_sid or found.get("TWILIO_ACCOUNT_SID") or ACCOUNT_SID,
-            auth_token=auth_token or found.get("TWILIO_AUTH_TOKEN") or AUTH_TOKEN,
+            account_sid=sid,
+            auth_token=token,
             parameters=_parameters(parameter or []),
             model_host=model_host,
             model_port=model_port,

@@ -15,12 +15,12 @@ from rich.markup import escape
 
 from callbridge.cli.account_report import request_report
 from callbridge.cli.around_call import ACCOUNT_PORT
-from callbridge.cli.call_options import found_settings
+from callbridge.cli.call_options import account_of, found_settings
 from callbridge.cli.running_until_stopped import running_until_stopped
 from callbridge.simulators.account import AccountSettings, Seen, SimulatedAccount, serve_account
 from callbridge.simulators.account.account_codes import meaning_of
 from callbridge.simulators.phone import Exchange
-from callbridge.simulators.phone.call import ACCOUNT_SID, AUTH_TOKEN
+from callbridge.simulators.phone.call import AUTH_TOKEN
 from callbridge.simulators.phone.written_people import SYNTAX, written_people
 
 if TYPE_CHECKING:
@@ -68,10 +68,10 @@ def simulate_account(
     """
     console = Console()
     # As of the simulated call: the account of the service is meant, where there is one.
-    found = found_settings()
+    sid, token = account_of(found_settings())
     settings = AccountSettings(
-        account_sid=found.get("TWILIO_ACCOUNT_SID") or ACCOUNT_SID,
-        auth_token=found.get("TWILIO_AUTH_TOKEN") or AUTH_TOKEN,
+        account_sid=sid,
+        auth_token=token,
         numbers=tuple(number or (NUMBER,)),
         verified_numbers=frozenset(verified or ()),
         debugger_url=debugger,

@@ -33,6 +33,7 @@ from callbridge.cli.call_options import (
     Seed,
     ToNumber,
     Url,
+    account_of,
     check_url,
     found_settings,
     planned,
@@ -41,8 +42,6 @@ from callbridge.cli.call_options import (
 )
 from callbridge.cli.output_files import to_be_written
 from callbridge.simulators.phone import (
-    ACCOUNT_SID,
-    AUTH_TOKEN,
     FROM_NUMBER,
     TO_NUMBER,
     CallerScript,
@@ -148,9 +147,10 @@ def simulate_call(
     steps = [*followed.steps, WaitForEnd()] if people and not plan else followed.steps
     caller = Surrounded(_caller(steps, hang_up_after, vanish_after), followed.surroundings)
     found = found_settings()
+    sid, token = account_of(found, account_sid, auth_token)
     settings = CallSettings(
-        account_sid=account_sid or found.get("TWILIO_ACCOUNT_SID") or ACCOUNT_SID,
-        auth_token=auth_token or found.get("TWILIO_AUTH_TOKEN") or AUTH_TOKEN,
+        account_sid=sid,
+        auth_token=token,
         from_number=from_number or followed.from_number or FROM_NUMBER,
         to_number=to_number or followed.to_number or TO_NUMBER,
         incoming=followed.incoming,

@@ -31,6 +31,7 @@ from callbridge.cli.call_options import (
     Seed,
     ToNumber,
     Url,
+    account_of,
     check_url,
     found_settings,
     planned,
@@ -42,8 +43,6 @@ from callbridge.cli.simulate_model import read_script
 from callbridge.server.process.descriptors import raise_limit
 from callbridge.simulators.load import Load, LoadState, place_calls
 from callbridge.simulators.phone import (
-    ACCOUNT_SID,
-    AUTH_TOKEN,
     TO_NUMBER,
     CallerScript,
     CallSettings,
@@ -132,10 +131,10 @@ def simulate_calls(
     _check_consent(url, is_owned=i_own_this_service)
     _check_descriptors(count)
     followed = planned(plan) if plan else Plan(steps_of(say or [], pause, interrupt or [], press))
-    found = found_settings()
+    sid, token = account_of(found_settings(), account_sid, auth_token)
     settings = CallSettings(
-        account_sid=account_sid or found.get("TWILIO_ACCOUNT_SID") or ACCOUNT_SID,
-        auth_token=auth_token or found.get("TWILIO_AUTH_TOKEN") or AUTH_TOKEN,
+        account_sid=sid,
+        auth_token=token,
         to_number=to_number or followed.to_number or TO_NUMBER,
         incoming=followed.incoming,
         line=followed.line,
