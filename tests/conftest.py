@@ -23,6 +23,7 @@ import structlog
 
 import callbridge
 import postgres
+import redis_server
 from callbridge.server.config.settings import VARIABLES
 
 if TYPE_CHECKING:
@@ -204,3 +205,10 @@ def postgres_database(postgres_server: postgres.Server) -> Iterator[str]:
     """An empty database there, by its URL."""
     with postgres_server.database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def running_redis() -> Iterator[redis_server.Server]:
+    """A real server for this test process, in a folder of its own. Who stops it starts it again."""
+    with redis_server.server() as server:
+        yield server
