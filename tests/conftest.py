@@ -14,6 +14,7 @@ import sys
 import threading
 from functools import partial
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,6 +144,15 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
         with contextlib.suppress(ImportError):  # There is none for Windows: the test is skipped then.
             loops["uvloop"] = partial(_patient, importlib.import_module("uvloop").new_event_loop)
     return loops
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Asyncio's own loop, which the service has on Windows alone, is tested in heavy runs beside its own."""
+    marker, callspec = item.get_closest_marker("asyncio"), getattr(item, "callspec", None)
+    if marker is None or callspec is None or len(marker.kwargs.get("loop_factories", ())) < 2:
+        return
+    if "asyncio" in callspec.id.split("-") and find_spec("uvloop"):
+        item.add_marker("heavy")
 
 
 def _patient(new_loop: LoopFactory) -> asyncio.AbstractEventLoop:

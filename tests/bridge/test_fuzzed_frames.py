@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from streams import Wire
 
-FRAMES = 15_000
+FRAMES = 8_000
 """Broken frames on each leg; a long run has more."""
 
 FRAMES_OF_A_LONG_RUN = 1_000_000

@@ -51,13 +51,13 @@ PLAYED: dict[str, set[str]] = {README: set(), AGENTS: set()}
 
 
 def of(document: str, heading: str) -> Callable[[Test], Test]:
-    """The test has for its `example` what stands under this heading."""
+    """The test has for its `example` what stands under this heading. The guide's are played in heavy runs."""
 
     def parametrised(test: Test) -> Test:
         PLAYED[document].add(heading)
         case = pytest.param((document, heading), id=name_of(heading))
         marked: Test = pytest.mark.parametrize("example", [case], indirect=True)(test)
-        return marked
+        return pytest.mark.heavy(marked) if document == AGENTS else marked
 
     return parametrised
 

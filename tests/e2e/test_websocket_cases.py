@@ -77,7 +77,7 @@ def is_short(case: Case) -> bool:
 
 
 CASES_AND_WAYS = [
-    pytest.param(case, way, id=f"{case}, {way}")
+    pytest.param(case, way, id=f"{case}, {way}", marks=[] if way == "at once" else pytest.mark.heavy)
     for case in CASES
     for way in (["at once", "byte by byte"] if is_short(case) else ["at once"])
 ]

@@ -19,10 +19,10 @@ from simulation.waiting import TAIL_MS
 if TYPE_CHECKING:
     from worlds import World
 
-SEEDS = range(20)
+SEEDS = range(10)
 """Of the calls in which nothing goes wrong."""
 
-SEEDS_IN_ALL = 300
+SEEDS_IN_ALL = 150
 """Of those in which anything may, unless `--seeds` says otherwise."""
 
 CHUNKS = 50
