@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from callbridge.state.memory_state import MemoryState
+from callbridge.state.sqlite_file import SqliteHome
 from callbridge.state.sqlite_state import SqliteState
 from callbridge.state.state import KEPT, Retention
 from state.wall_clock import Clock
@@ -38,5 +39,36 @@ async def state(
         if request.param == "memory"
         else SqliteState(tmp_path / "state.db", clock, kept)
     )
+    yield made
+    await made.close()
+
+
+class Opening:
+    """Opens states that share a home, as so many processes."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path, self._clock = path, clock
+        self._opened: list[SqliteState] = []
+
+    def __call__(self, process: str) -> SqliteState:
+        state = SqliteState(self._path, self._clock, process=process)
+        self._opened.append(state)
+        return state
+
+    async def kill(self, state: SqliteState) -> None:
+        """Has a process end without a word: nobody renews its lease any more."""
+        leaves = state._watch, "_leave"
+        setattr(*leaves, lambda _: None)
+        await state.close()
+
+    async def close(self) -> None:
+        for state in self._opened:
+            await state.close()
+
+
+@pytest.fixture
+async def opening(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Opening]:
+    monkeypatch.setattr(SqliteHome, "poll_every_s", 0.02)
+    made = Opening(tmp_path / "state.db", clock)
     yield made
     await made.close()

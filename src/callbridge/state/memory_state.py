@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from callbridge.state.callers import CALLERS_IN_MEMORY_MAX
 from callbridge.state.journal import MemoryJournal
+from callbridge.state.memory_places import MemoryPlaces
+from callbridge.state.neighbours import new_process
 from callbridge.state.state import (
-    CALLER_NOTE_KEPT_S,
     ENDED,
     EVENTS_WAITING_MAX,
     KEPT,
@@ -31,16 +32,17 @@ from callbridge.state.writes import (
     EventWrite,
     SpendNote,
     storable,
-    with_calls,
     with_events,
     with_spend,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from callbridge.state.callers import CallerRecord
     from callbridge.state.journal import JournalEntry
+    from callbridge.state.neighbours import News, ProcessSeen
+    from callbridge.state.places import CallerBounds
     from callbridge.state.state import CallEvent, Retention
     from callbridge.state.text_notes import TextNote
 
@@ -54,7 +56,10 @@ class MemoryState:
         retention: Retention = KEPT,
         *,
         events_max: int = EVENTS_WAITING_MAX,
+        process: str | None = None,
     ) -> None:
+        self.process = process or new_process()
+        self._closed = asyncio.Event()
         self._clock = clock
         self._retention = retention
         self._events_max = events_max
@@ -65,7 +70,7 @@ class MemoryState:
         self._idle: dict[str, None] = {}
         """Calls without a stream, in the order of their latest events: declined, over, or about to go on."""
         self._tokens: dict[bytes, float] = {}
-        self._callers: deque[CallerNote] = deque()
+        self._places = MemoryPlaces(clock)
         self._spend: deque[SpendNote] = deque()
         self._records: dict[tuple[str, str], CallerRecord] = {}
         """By caller and agent, in the order of their latest calls."""
@@ -129,11 +134,48 @@ class MemoryState:
     def note_call(self, caller_key: str, at: float) -> None:
         """Remembers that this caller called."""
         self._prune_when_due()
-        self._callers.append(CallerNote(storable(caller_key), at))
+        self._places.note(CallerNote(storable(caller_key), at))
 
     async def recent_calls(self, since: float) -> tuple[tuple[str, float], ...]:
         """(caller_key, at), oldest first."""
-        return with_calls((), self._callers, since)
+        return self._places.calls(since)
+
+    async def claim_place(self, call_sid: str, caller_key: str, bounds: CallerBounds, at: float) -> bool:
+        """Whether this caller may have one more call."""
+        self._prune_when_due()
+        return self._places.claim(storable(call_sid), storable(caller_key), bounds, at)
+
+    def carry(self, call_sid: str, caller_key: str) -> None:
+        """A stream of the call runs."""
+        self._places.carry(storable(call_sid), storable(caller_key))
+
+    def keep_place(self, call_sid: str, for_s: float) -> None:
+        """Its stream has ended, and another one is to come."""
+        self._places.keep(storable(call_sid), for_s)
+
+    def free_place(self, call_sid: str) -> None:
+        """The call is over."""
+        self._places.free(storable(call_sid))
+
+    def tell_carrier(self, call_sid: str, what: str, body: bytes = b"") -> None:
+        """Nobody else carries calls."""
+
+    def tell_all(self, what: str, body: bytes = b"") -> None:
+        """There is nobody else."""
+
+    async def news(self) -> AsyncIterator[News]:
+        """Nothing, until this is closed."""
+        await self._closed.wait()
+        nothing: tuple[News, ...] = ()
+        for one in nothing:
+            yield one
+
+    async def others(self) -> tuple[ProcessSeen, ...]:
+        """Nobody."""
+        return ()
+
+    def say(self, *, is_leaving: bool) -> None:
+        """Nobody hears it."""
 
     def note_spend(self, at: float, microdollars: int) -> None:
         """Remembers that money was spent."""
@@ -184,7 +226,8 @@ class MemoryState:
         return True
 
     async def close(self) -> None:
-        """Nothing is open here."""
+        """Nothing is open here. Whoever waits for news need not wait any more."""
+        self._closed.set()
 
     def _make_room(self) -> None:
         while self._events_held > self._events_max:
@@ -233,7 +276,7 @@ class MemoryState:
         ]:
             self._forget(call_sid)
         self._tokens = {key: end for key, end in self._tokens.items() if end >= now - TOKEN_KEPT_S}
-        self._callers = deque(note for note in self._callers if note.at >= now - CALLER_NOTE_KEPT_S)
+        self._places.prune(now)
         self._spend = deque(note for note in self._spend if note.at >= now - SPEND_KEPT_S)
         known = {key: record.as_of(now, self._retention.callers_s) for key, record in self._records.items()}
         self._records = {key: record for key, record in known.items() if record is not None}

@@ -19,9 +19,15 @@ if TYPE_CHECKING:
 
 
 def open_state(
-    path: Path | None, clock: Callable[[], float] = time.time, retention: Retention = KEPT
+    path: Path | None,
+    clock: Callable[[], float] = time.time,
+    retention: Retention = KEPT,
+    *,
+    process: str | None = None,
 ) -> State:
     """The state in the file at `path`, which is made if there is none; without a path, in memory only.
+
+    `process` is the name of this start of callbridge; by default a new one.
 
     Blocks until the file was checked: call it before the first call is taken.
 
@@ -29,11 +35,11 @@ def open_state(
         StateError: The file cannot be used. The message says why and what to do.
     """
     if path is None:
-        return MemoryState(clock, retention)
+        return MemoryState(clock, retention, process=process)
     # SQLAlchemy takes a fifth of a second to import; who keeps no file does not wait for it.
     from callbridge.state.sqlite_state import SqliteState  # noqa: PLC0415 - see the line above
 
-    return SqliteState(path, clock, retention)
+    return SqliteState(path, clock, retention, process=process)
 
 
 @contextlib.contextmanager

@@ -12,35 +12,32 @@ import time
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy import (
-    URL,
-    BigInteger,
-    Boolean,
-    Column,
-    Float,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    NullPool,
-    Table,
-    Text,
-    create_engine,
-    insert,
-    inspect,
-    literal_column,
-    select,
-    update,
-)
+from sqlalchemy import URL, NullPool, create_engine, insert, inspect, literal, select, update
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateColumn
 
-from callbridge.state.state import DETAILS, StateError
+from callbridge.state.state import StateError
+from callbridge.state.tables import (
+    call_events,
+    caller_notes,
+    caller_records,
+    details_index,
+    journal,
+    leases,
+    mailbox,
+    places,
+    schema_version,
+    spend_notes,
+    tables,
+    text_notes,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection, Table
 
 SCHEMA_VERSION = 1
 
@@ -57,87 +54,37 @@ _PRIVATE = 0o600
 
 _log = structlog.get_logger()
 
-tables = MetaData()
 
-schema_version = Table("schema_version", tables, Column("version", Integer, nullable=False))
+class SqliteHome:
+    """The file at `path`, for whoever reads and writes rows.
 
-call_events = Table(
-    "call_events",
-    tables,
-    Column("call_sid", Text, primary_key=True),
-    Column("sequence", Integer, primary_key=True),
-    Column("at", Float, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Index("call_events_at", "at"),
-)
+    Args:
+        path: of the file.
+        clock: its time, in seconds since 1970.
+    """
 
-IS_DETAIL = call_events.c.kind.in_([literal_column(f"'{kind}'") for kind in sorted(DETAILS)])
-"""What was said. Not by parameters, or SQLite could not know that the next index has all of these."""
+    poll_every_s = 0.5
+    """How often this looks for what other processes have written: nothing tells of it."""
 
-_details = Index("call_events_words", call_events.c.at, sqlite_where=IS_DETAIL)
-"""What is looked for every minute, among the many outlines of a day."""
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+        self.path, self._clock = path, clock
 
-used_tokens = Table(
-    "used_tokens",
-    tables,
-    Column("digest", LargeBinary, primary_key=True),
-    Column("expires_at", Float, nullable=False),
-)
+    def connect(self) -> Connection:
+        """A connection to the file, which is open."""
+        return connect(self.path)
 
-caller_notes = Table(
-    "caller_notes",
-    tables,
-    Column("at", Float, nullable=False),
-    Column("caller_key", Text, nullable=False),
-    Index("caller_notes_at", "at"),
-)
+    def writing(self, connection: Connection) -> AbstractContextManager[None]:
+        """One transaction."""
+        return writing(connection)
 
-spend_notes = Table(
-    "spend_notes",
-    tables,
-    Column("at", Float, nullable=False),
-    Column("microdollars", BigInteger, nullable=False),
-    Index("spend_notes_at", "at"),
-)
+    def now(self) -> ColumnElement[float]:
+        """The time by which leases are judged."""
+        return literal(self._clock())
 
-caller_records = Table(
-    "caller_records",
-    tables,
-    Column("caller_key", Text, primary_key=True),
-    Column("agent", Text, primary_key=True),
-    Column("at", Float, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("going_on", LargeBinary, nullable=False),
-    Index("caller_records_at", "at"),
-)
+    def is_busy(self, error: SQLAlchemyError) -> bool:
+        """Whether another process is in the way for a moment."""
+        return is_busy(error)
 
-text_notes = Table(
-    "text_notes",
-    tables,
-    Column("caller_key", Text, nullable=False),
-    Column("at", Float, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("shelf", Text, nullable=False),
-    Column("words", Text, nullable=False),
-    Index("text_notes_caller", "caller_key", "at"),
-)
-
-journal = Table(
-    "journal",
-    tables,
-    Column("place", Integer, primary_key=True),
-    Column("at", Float, nullable=False),
-    Column("process", Text, nullable=False),
-    Column("call_sid", Text, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("at_ms", BigInteger, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("is_essential", Boolean, nullable=False),
-    sqlite_autoincrement=True,  # A place that was dropped would be given again, and be behind the reader.
-)
 
 # --- Opening ----------------------------------------------------------------------------------------
 
@@ -169,6 +116,19 @@ def open_file(path: Path) -> Connection:
         SQLAlchemyError: The file cannot be used now, or at all; `in_words` says which.
         StateError: It is no state of ours, or of another version.
     """
+    connection = connect(path)
+    try:
+        _choose_durability(connection, path)
+        _take_possession(connection, path)
+        _bring_up_to_date(connection)
+    except (SQLAlchemyError, StateError):
+        connection.close()
+        raise
+    return connection
+
+
+def connect(path: Path) -> Connection:
+    """A connection to a file that `open_file` has opened before. It belongs to the thread that opens it."""
     _make_private(path)
     engine = create_engine(
         # Absolute, because SQLite gives some names a meaning of their own (":memory:").
@@ -178,15 +138,7 @@ def open_file(path: Path) -> Connection:
         # Without an isolation level the driver begins no transaction by itself: `writing` does.
         connect_args={"timeout": LOCK_WAIT_S, "isolation_level": None},
     )
-    connection = engine.connect()
-    try:
-        _choose_durability(connection, path)
-        _take_possession(connection, path)
-        _bring_up_to_date(connection)
-    except (SQLAlchemyError, StateError):
-        connection.close()
-        raise
-    return connection
+    return engine.connect()
 
 
 @contextlib.contextmanager
@@ -278,9 +230,30 @@ def _take_possession(connection: Connection, path: Path) -> None:
         if version != SCHEMA_VERSION:
             raise StateError(_wrong_version(version, path))
         connection.execute(update(schema_version).values(version=SCHEMA_VERSION))
-        for younger in (caller_records, text_notes, journal):  # Than the file may be.
+        for younger in (
+            caller_records,
+            text_notes,
+            journal,
+            places,
+            leases,
+            mailbox,
+        ):  # Than the file may be.
             if younger.name not in found:
                 younger.create(connection)
+        for wider in (caller_notes, spend_notes):
+            _widen(connection, wider)
+
+
+def _widen(connection: Connection, table: Table) -> None:
+    """Adds columns that a file of an earlier callbridge lacks; that one goes on writing without them."""
+    found = {column["name"] for column in inspect(connection).get_columns(table.name)}
+    missing = [column for column in table.columns if column.name not in found]
+    for column in missing:
+        words = CreateColumn(column).compile(dialect=connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {words}")
+    if missing:
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
 
 
 def _bring_up_to_date(connection: Connection) -> None:
@@ -290,14 +263,14 @@ def _bring_up_to_date(connection: Connection) -> None:
     """
     with connection.begin():
         indexes = {index["name"] for index in inspect(connection).get_indexes(call_events.name)}
-    if _details.name in indexes:
+    if details_index.name in indexes:
         return
     connection.exec_driver_sql("VACUUM")
     connection.rollback()  # As in `overwrite_deleted`.
     with writing(connection):
         for earlier in ("call_events_details", "call_events_said"):  # They knew fewer kinds.
             connection.exec_driver_sql(f"DROP INDEX IF EXISTS {earlier}")
-        _details.create(connection, checkfirst=True)
+        details_index.create(connection, checkfirst=True)
     overwrite_deleted(connection)
 
 

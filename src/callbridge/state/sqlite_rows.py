@@ -10,7 +10,15 @@ from sqlalchemy.dialects.sqlite import insert as insert_unless_there
 
 from callbridge.state.callers import GOES_ON_WITHIN_S, CallerRecord
 from callbridge.state.journal import JournalEntry, JournalRow
-from callbridge.state.sqlite_file import (
+from callbridge.state.state import (
+    CALLER_NOTE_KEPT_S,
+    OVER,
+    SPEND_KEPT_S,
+    STARTED,
+    TOKEN_KEPT_S,
+    CallEvent,
+)
+from callbridge.state.tables import (
     IS_DETAIL,
     call_events,
     caller_notes,
@@ -19,14 +27,6 @@ from callbridge.state.sqlite_file import (
     spend_notes,
     text_notes,
     used_tokens,
-)
-from callbridge.state.state import (
-    CALLER_NOTE_KEPT_S,
-    OVER,
-    SPEND_KEPT_S,
-    STARTED,
-    TOKEN_KEPT_S,
-    CallEvent,
 )
 from callbridge.state.text_notes import (
     REPLIES_MAX,
@@ -66,15 +66,25 @@ _ENTRY = tuple(field.name for field in dataclasses.fields(JournalEntry))
 
 
 def write_batch(connection: Connection, batch: Sequence[Write]) -> list[tuple[TokenClaim, bool]]:
-    """Writes all of `batch`; answers who was first to show a token, to be told once this is committed."""
+    """Writes all of `batch` but what is between processes; answers who was first to show a token.
+
+    That is to be told once this is committed.
+    """
     _write_events(connection, [write for write in batch if isinstance(write, EventWrite)])
     callers = [
-        {"caller_key": write.caller_key, "at": write.at} for write in batch if isinstance(write, CallerNote)
+        {"caller_key": write.caller_key, "at": write.at, "call_sid": write.call_sid}
+        for write in batch
+        if isinstance(write, CallerNote)
     ]
     if callers:
         connection.execute(insert(caller_notes), callers)
     spent = [
-        {"at": write.at, "microdollars": write.microdollars}
+        {
+            "at": write.at,
+            "microdollars": write.microdollars,
+            "process": write.process,
+            "number": write.number,
+        }
         for write in batch
         if isinstance(write, SpendNote)
     ]

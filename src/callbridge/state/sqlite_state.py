@@ -10,8 +10,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from callbridge.state.neighbour_rows import spent_by, stored_others
+from callbridge.state.neighbours import ToAll, ToCarrier, new_process
 from callbridge.state.reply import Reply
-from callbridge.state.sqlite_file import check_file
+from callbridge.state.sqlite_file import SqliteHome, check_file
 from callbridge.state.sqlite_journal import SqliteJournal
 from callbridge.state.sqlite_rows import (
     stored_calls,
@@ -22,15 +24,22 @@ from callbridge.state.sqlite_rows import (
 )
 from callbridge.state.sqlite_writer import SqliteWriter
 from callbridge.state.state import KEPT
+from callbridge.state.watch import Watch
 from callbridge.state.writes import (
     CallerForgotten,
     CallerNote,
     CallerRemembered,
     EventWrite,
     Journaled,
+    PlaceCarried,
+    PlaceClaim,
+    PlaceFreed,
+    PlaceKept,
     SpendNote,
     TextNoted,
     TokenClaim,
+    ToldAll,
+    ToldCarrier,
     is_first,
     storable,
     with_calls,
@@ -41,13 +50,15 @@ from callbridge.state.writes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from sqlalchemy import Connection
 
     from callbridge.state.callers import CallerRecord
     from callbridge.state.journal import JournalEntry
+    from callbridge.state.neighbours import News, ProcessSeen
+    from callbridge.state.places import CallerBounds
     from callbridge.state.state import CallEvent, Retention
     from callbridge.state.text_notes import TextNote
     from callbridge.state.writes import Write
@@ -69,13 +80,23 @@ class SqliteState:
     """
 
     def __init__(
-        self, path: Path, clock: Callable[[], float] = time.time, retention: Retention = KEPT
+        self,
+        path: Path,
+        clock: Callable[[], float] = time.time,
+        retention: Retention = KEPT,
+        *,
+        process: str | None = None,
     ) -> None:
         check_file(path)
+        self.process = process or new_process()
         self._clock, self._retention = clock, retention
-        self._writer = SqliteWriter(path, clock, retention)
+        self._home = SqliteHome(path, clock)
+        self._writer = SqliteWriter(self._home, self.process, clock, retention)
+        self._watch = Watch(self._home, self.process)
+        self._spend_noted = 0
         self.journal = SqliteJournal(path, self._writer)
         self._writer.start()
+        self._watch.start()
 
     def __repr__(self) -> str:
         return f"<SqliteState {self._writer!r}>"
@@ -127,11 +148,64 @@ class SqliteState:
 
     def note_spend(self, at: float, microdollars: int) -> None:
         """Queues that money was spent."""
-        self._writer.put(SpendNote(at, microdollars))
+        self._spend_noted += 1
+        self._writer.put(SpendNote(at, microdollars, self.process, self._spend_noted))
 
     async def spend(self, since: float) -> tuple[tuple[float, int], ...]:
-        """(at, microdollars), oldest first."""
-        return await self._read(partial(stored_spend, since=since), partial(with_spend, since=since))
+        """(at, microdollars), oldest first. News bring what this answer does not have."""
+        last: dict[str, int] = {}
+
+        def stored(connection: Connection) -> tuple[tuple[float, int], ...]:
+            last.update(spent_by(connection))
+            return stored_spend(connection, since)
+
+        found = await self._read(stored, partial(with_spend, since=since))
+        self._watch.know_spend(last)
+        return found
+
+    async def claim_place(
+        self, call_sid: str, caller_key: str, bounds: CallerBounds, at: float
+    ) -> bool | None:
+        """Whether this caller may have one more call."""
+        claim = PlaceClaim(storable(call_sid), storable(caller_key), bounds, at, Reply())
+        self._writer.put(claim)
+        return await claim.reply.within(CLAIM_WAIT_S if self.trouble is None else 0)
+
+    def carry(self, call_sid: str, caller_key: str) -> None:
+        """Queues that a stream of the call runs here."""
+        self._writer.put(PlaceCarried(storable(call_sid), storable(caller_key)))
+
+    def keep_place(self, call_sid: str, for_s: float) -> None:
+        """Queues that it has ended, and another one is to come."""
+        self._writer.put(PlaceKept(storable(call_sid), for_s))
+
+    def free_place(self, call_sid: str) -> None:
+        """Queues that the call is over."""
+        self._writer.put(PlaceFreed(storable(call_sid)))
+
+    def tell_carrier(self, call_sid: str, what: str, body: bytes = b"") -> None:
+        """Queues a message for who carries the call."""
+        self._writer.put(ToldCarrier(ToCarrier(storable(call_sid), storable(what), bytes(body))))
+
+    def tell_all(self, what: str, body: bytes = b"") -> None:
+        """Queues a message for all others."""
+        self._writer.put(ToldAll(ToAll(storable(what), bytes(body))))
+
+    def news(self) -> AsyncIterator[News]:
+        """What the others tell."""
+        return self._watch.news()
+
+    async def others(self) -> tuple[ProcessSeen, ...]:
+        """The others that are alive."""
+
+        def stored(connection: Connection) -> tuple[ProcessSeen, ...]:
+            return stored_others(connection, self.process, self._home.now())
+
+        return await self._read(stored, lambda stored, _: stored)
+
+    def say(self, *, is_leaving: bool) -> None:
+        """Lets the others know."""
+        self._watch.say(is_leaving=is_leaving)
 
     def remember(self, caller_key: str, agent: str, record: CallerRecord) -> None:
         """Queues what is known of a caller."""
@@ -176,6 +250,7 @@ class SqliteState:
     async def close(self) -> None:
         """Writes what waits and ends the thread."""
         await self.flush()
+        await self._watch.close()
         reply: Reply[bool] = Reply()
         self._writer.close(reply)
         await reply.within(ANSWER_WAIT_S)

@@ -17,20 +17,21 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from callbridge.state.backlog import Backlog
 from callbridge.state.journal import GATHERED_S, JOURNAL_ROWS_MAX
+from callbridge.state.neighbour_rows import prune_gone, write_together
 from callbridge.state.sqlite_file import in_words, is_busy, open_file, overwrite_deleted, writing
 from callbridge.state.sqlite_rows import prune, shed_journal, write_batch
 from callbridge.state.state import PRUNE_EVERY_S, StateError
-from callbridge.state.writes import Journaled
+from callbridge.state.writes import Journaled, Message, PlaceWrite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from sqlalchemy import Connection
 
     from callbridge.state.reply import Reply
+    from callbridge.state.sqlite_file import SqliteHome
     from callbridge.state.state import Retention
-    from callbridge.state.writes import Write
+    from callbridge.state.writes import PlaceClaim, TokenClaim, Write
 
     Question: TypeAlias = Callable[[Connection | None, tuple[Write, ...]], None]
     """Answers somebody, given the open file, or none if it cannot be read, and what waits."""
@@ -54,8 +55,11 @@ _log = structlog.get_logger()
 class SqliteWriter:
     """Writes until it is closed. All methods may be called from any thread."""
 
-    def __init__(self, path: Path, clock: Callable[[], float], retention: Retention) -> None:
-        self._path = path
+    def __init__(
+        self, home: SqliteHome, process: str, clock: Callable[[], float], retention: Retention
+    ) -> None:
+        self._home, self._process = home, process
+        self._path = home.path
         self._clock = clock
         self._retention = retention
         self._wake = threading.Condition(threading.Lock())
@@ -229,10 +233,12 @@ class SqliteWriter:
     def _commit(self, batch: tuple[Write, ...]) -> None:
         connection = self._opened()
         if batch:
+            together = [write for write in batch if isinstance(write, PlaceWrite | Message)]
             with writing(connection):
-                verdicts = write_batch(connection, batch)
-            for claim, is_first in verdicts:
-                claim.reply.settle(is_first)
+                verdicts: list[tuple[TokenClaim | PlaceClaim, bool]] = [*write_batch(connection, batch)]
+                verdicts += write_together(connection, together, self._process, self._home.now())
+            for claim, is_granted in verdicts:
+                claim.reply.settle(is_granted)
             with self._wake:
                 self._backlog.done()
                 self._waiting_since = time.monotonic() if self._backlog else None
@@ -242,6 +248,7 @@ class SqliteWriter:
             now = self._clock()
             with writing(connection):
                 is_more_left = prune(connection, now, self._retention)
+                prune_gone(connection, self._home.now())
                 self._journal_shed += shed_journal(connection, JOURNAL_ROWS_MAX)
             overwrite_deleted(connection)
             self._pruned_at = None if is_more_left else now

@@ -11,6 +11,8 @@ from typing import Final, Protocol
 
 from callbridge.state.callers import CallerMemory
 from callbridge.state.journal import Journal, JournalEntry
+from callbridge.state.neighbours import Neighbours
+from callbridge.state.places import Places
 from callbridge.state.text_notes import TextNotes
 
 OUTLINE_KEPT_S = 24 * 3600.0
@@ -96,7 +98,7 @@ class CallEvent:
     """JSON text."""
 
 
-class State(CallerMemory, TextNotes, Protocol):
+class State(CallerMemory, TextNotes, Places, Neighbours, Protocol):
     """What survives. No method raises because of a disk or a file, and none blocks the event loop."""
 
     def append(self, call_sid: str, kind: str, body: bytes) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from callbridge.state.callers import GOING_ON_BYTES_MAX, RECORD_BYTES_MAX
+from callbridge.state.neighbours import MESSAGE_BYTES_MAX
 from callbridge.state.state import BODY_BYTES_MAX, DETAILS, OVER, STARTED, CallEvent
 from callbridge.state.text_notes import since, with_note, without_words_of
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from callbridge.state.callers import CallerRecord
     from callbridge.state.journal import JournalEntry
+    from callbridge.state.neighbours import ToAll, ToCarrier
+    from callbridge.state.places import CallerBounds
     from callbridge.state.reply import Reply
     from callbridge.state.text_notes import TextNote
 
@@ -56,6 +59,8 @@ class CallerNote:
 
     caller_key: str
     at: float
+    call_sid: str = ""
+    """Of a call that had a place, which is noted once."""
 
     def __post_init__(self) -> None:
         assert math.isfinite(self.at)
@@ -67,10 +72,78 @@ class SpendNote:
 
     at: float
     microdollars: int
+    process: str = ""
+    """Whose note it is."""
+    number: int = 0
+    """1, 2, 3, … within its process: others take them in this order, and each once."""
 
     def __post_init__(self) -> None:
         assert math.isfinite(self.at)
         assert abs(self.microdollars) < 2**63  # What a column holds.
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # As with tokens.
+class PlaceClaim:
+    """Somebody who asks whether a caller may have one more call, and waits for the answer."""
+
+    call_sid: str
+    caller_key: str
+    bounds: CallerBounds
+    at: float
+    reply: Reply[bool]
+
+    def __post_init__(self) -> None:
+        assert math.isfinite(self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceCarried:
+    """A stream of a call runs here."""
+
+    call_sid: str
+    caller_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceKept:
+    """It has ended, and another one is to come."""
+
+    call_sid: str
+    for_s: float
+
+    def __post_init__(self) -> None:
+        assert math.isfinite(self.for_s)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceFreed:
+    """A call is over."""
+
+    call_sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToldCarrier:
+    """A message for who carries a call."""
+
+    message: ToCarrier
+
+    def __post_init__(self) -> None:
+        assert len(self.message.body) <= MESSAGE_BYTES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class ToldAll:
+    """A message for all others."""
+
+    message: ToAll
+
+    def __post_init__(self) -> None:
+        assert len(self.message.body) <= MESSAGE_BYTES_MAX
+
+
+PlaceWrite: TypeAlias = PlaceClaim | PlaceCarried | PlaceKept | PlaceFreed
+Message: TypeAlias = ToldCarrier | ToldAll
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +196,8 @@ Write: TypeAlias = (
     | TokenClaim
     | CallerNote
     | SpendNote
+    | PlaceWrite
+    | Message
     | CallerRemembered
     | CallerForgotten
     | TextNoted

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -71,7 +70,7 @@ class RecordKeeping:
         from callbridge.records.shipping import Shipping  # noqa: PLC0415 - see the line above
 
         self.database, self._state, self._keeping, self._wall_now = database, state, keeping, wall_now
-        self.process = secrets.token_hex(8)
+        self.process = state.process
         """The name of this start of the process."""
         self.away: str | None = None
         """Why the database could not be asked at the start; nothing where it could."""

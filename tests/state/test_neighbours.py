@@ -1,0 +1,113 @@
+"""What processes with one state tell each other."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from callbridge.state.neighbours import LEASE_S, News, ProcessSeen, SpentElsewhere, ToAll, ToCarrier
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from callbridge.state.state import State
+    from state.conftest import Opening
+    from state.wall_clock import Clock
+
+CALLER = "caller"
+WITHIN_S = 10.0
+
+
+async def heard(news: AsyncIterator[News], number: int) -> list[News]:
+    """The next so many."""
+    async with asyncio.timeout(WITHIN_S):
+        return [await anext(news) for _ in range(number)]
+
+
+async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
+    """Asks again and again: nothing tells of a row that another thread has written."""
+    async with asyncio.timeout(WITHIN_S):
+        while not await is_so():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.01)
+
+
+async def all_seen(*states: State) -> None:
+    """Returns when each knows all others."""
+
+    async def is_seen_by_all() -> bool:
+        return all([len(await state.others()) == len(states) - 1 for state in states])
+
+    await until(is_seen_by_all)
+
+
+async def test_a_process_has_a_name_and_no_news_of_its_own(state: State) -> None:
+    state.carry("CA1", CALLER)
+    state.tell_carrier("CA1", "end")
+    state.tell_all("circuit_opened")
+    state.note_spend(1.0, 5)
+    await state.spend(0)
+    listening = asyncio.ensure_future(anext(state.news(), None))
+    assert await state.flush()
+    assert state.process
+    assert await state.others() == ()
+    assert not listening.done()
+    await state.close()
+    async with asyncio.timeout(WITHIN_S):
+        assert await listening is None
+
+
+async def test_who_carries_a_call_is_told_of_it_in_order(opening: Opening) -> None:
+    carrier, other, third = opening("carrier"), opening("other"), opening("third")
+    carrier.carry("CA1", CALLER)
+    assert await carrier.flush()
+    for number in range(5):
+        other.tell_carrier("CA1", "end", b"%d" % number)
+    other.tell_carrier("CA2", "end")  # Nobody carries it.
+    other.carry("CA1", CALLER)
+    other.tell_carrier("CA1", "end", b"to itself")
+    assert await other.flush()
+    third.tell_carrier("CA1", "ended")
+    assert await heard(carrier.news(), 5) == [ToCarrier("CA1", "end", b"%d" % number) for number in range(5)]
+    assert await heard(other.news(), 1) == [ToCarrier("CA1", "ended")]
+
+
+async def test_all_others_are_told(opening: Opening) -> None:
+    states = [opening(f"process-{number}") for number in range(3)]
+    await all_seen(*states)
+    states[0].tell_all("circuit_opened", b"a model")
+    states[1].tell_all("circuit_closed", b"a model")
+    told = [ToAll("circuit_opened", b"a model"), ToAll("circuit_closed", b"a model")]
+    assert await heard(states[1].news(), 1) == told[:1]
+    assert await heard(states[0].news(), 1) == told[1:]
+    assert sorted(map(repr, await heard(states[2].news(), 2))) == sorted(map(repr, told))
+
+
+async def test_what_others_spend_comes_once_and_what_was_read_does_not(opening: Opening) -> None:
+    one, other = opening("one"), opening("other")
+    await all_seen(one, other)
+    one.note_spend(1.0, 10)
+    assert await one.flush()
+    assert await other.spend(0) == ((1.0, 10),)
+    news = other.news()
+    for number in range(2, 5):
+        other.note_spend(9.0, 1_000)
+        one.note_spend(float(number), 10 * number)
+        assert await one.flush()
+    assert await heard(news, 3) == [SpentElsewhere(float(number), 10 * number) for number in range(2, 5)]
+
+
+async def test_the_others_are_seen_while_they_are_alive(opening: Opening, clock: Clock) -> None:
+    one, other = opening("one"), opening("other")
+    await all_seen(one, other)
+    one.carry("CA1", CALLER)
+    one.carry("CA2", CALLER)
+    assert await one.flush()
+    one.say(is_leaving=True)
+
+    async def is_known() -> bool:
+        return await other.others() == (ProcessSeen("one", is_leaving=True, calls=2),)
+
+    await until(is_known)
+    await opening.kill(one)
+    clock.now += LEASE_S
+    assert await other.others() == ()
