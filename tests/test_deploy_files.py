@@ -1,7 +1,9 @@
-"""The Dockerfile and fly.toml say what a live call needs of its host."""
+"""The files that people deploy with say what a live call needs of its host."""
 
 from __future__ import annotations
 
+import functools
+import importlib.resources
 import json
 import re
 import tomllib
@@ -9,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # It comes with moto, which ships no types of it.
 
-from callbridge.server.config.settings import Settings
+from callbridge.server.config.settings import VARIABLES, Settings
 from callbridge.server.process.listening import HANDLERS_END_S
 from callbridge.switchboard.draining import ACTION_S, HAND_OVER_S
 
@@ -176,9 +179,162 @@ def test_fly_file_holds_no_secret(fly: dict[str, Any]) -> None:
     assert fly["env"]["PUBLIC_BASE_URL"] == f"https://{fly['app']}.fly.dev"
 
 
+def test_fly_for_several_machines() -> None:
+    """Two lines without their # make it so: the tables are made before the release, the state is shared."""
+    text = (ROOT / "fly.toml").read_text()
+    several = tomllib.loads(re.sub(r"^#(?=\w+ = )", "", text, flags=re.MULTILINE))
+    assert several["deploy"]["release_command"] == "callbridge migrate"
+    assert several["env"]["CALLBRIDGE_SHARED_STATE"] == "database"
+    assert "mounts" not in several
+
+
 def test_every_line_of_fly_has_its_reason() -> None:
     lines = (ROOT / "fly.toml").read_text().splitlines()
     for number, line in enumerate(lines):
-        if re.match(r"\w+ = ", line):
+        if re.match(r"#?\w+ = ", line):
             assert lines[number - 1].startswith("# "), line
         assert len(line) <= 120, line
+
+
+# --- Compose ----------------------------------------------------------------------------------------
+
+SHARED = {"DATABASE_URL", "CALLBRIDGE_SHARED_STATE", "CALLBRIDGE_CONTROL_KEY", "CALLBRIDGE_CONTROL_HOST"}
+"""What processes of several machines are given besides what one is."""
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "examples" / "compose.yaml").read_text())
+    return loaded
+
+
+@functools.cache
+def compose_schema() -> Any:
+    """That of the Compose specification, as check-jsonschema has it."""
+    pytest.importorskip("check_jsonschema")
+    schemas = importlib.resources.files("check_jsonschema") / "builtin_schemas" / "vendor"
+    return json.loads((schemas / "compose-spec.json").read_text(encoding="utf-8"))
+
+
+def test_compose_keeps_the_specification(compose: dict[str, Any]) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    checks = jsonschema.Draft202012Validator(compose_schema())
+    assert [error.message for error in checks.iter_errors(compose)] == []
+    misspelt = {**compose, "services": {"proxy": {"imagge": "haproxy"}}}
+    assert not checks.is_valid(misspelt)
+
+
+def test_compose_names_what_it_has(compose: dict[str, Any]) -> None:
+    """The specification's schema looks at each place alone: names must lead somewhere, too."""
+    volumes = set()
+    for service in compose["services"].values():
+        assert set(service.get("depends_on", ())) <= set(compose["services"])
+        assert set(service.get("secrets", ())) <= set(compose["secrets"])
+        assert {config["source"] for config in service.get("configs", ())} <= set(compose["configs"])
+        volumes |= {volume.split(":")[0] for volume in service.get("volumes", ())}
+    assert volumes == set(compose["volumes"])
+
+
+def test_compose_has_two_services_with_one_state(compose: dict[str, Any]) -> None:
+    """They differ in their journal alone; none is killed while it drains; their tables are there first."""
+    first, second = (compose["services"][f"callbridge-{number}"] for number in (1, 2))
+    assert first["volumes"] != second["volumes"]
+    assert {**first, "volumes": ()} == {**second, "volumes": ()}
+    settings = first["environment"]
+    assert set(settings) <= {*VARIABLES, *SHARED}
+    assert set(settings) >= SHARED
+    assert settings["CALLBRIDGE_SHARED_STATE"] == "database"
+    assert first["stop_grace_period"] == "5m"
+    drain_s = int(settings["CALLBRIDGE_DRAIN_SECONDS"])
+    assert drain_s + HAND_OVER_S + ACTION_S + HANDLERS_END_S <= 300 - 30
+    assert first["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
+    assert compose["services"]["migrate"]["environment"] == settings
+
+
+def test_compose_publishes_the_number_alone(compose: dict[str, Any]) -> None:
+    """All else that listens is reached on this machine only, and no secret stands in the file."""
+    ports = {name: service.get("ports", []) for name, service in compose["services"].items()}
+    public = {name for name, own in ports.items() if any(not port.startswith("127.0.0.1:") for port in own)}
+    assert public == {"proxy"}
+    text = (ROOT / "examples" / "compose.yaml").read_text()
+    for name in ("OPENAI_API_KEY", "TWILIO_AUTH_TOKEN", "CALLBRIDGE_CONTROL_KEY"):
+        assert f"{name}: ${{{name}:?}}" in text
+    assert all(len(line) <= 120 for line in text.splitlines())
+
+
+# --- Kubernetes -------------------------------------------------------------------------------------
+
+KUBERNETES = ("1.30", "1.37")
+"""The oldest version that the manifest is for, and the newest that was looked at."""
+
+
+@pytest.fixture(scope="module")
+def manifest() -> dict[str, Any]:
+    """Its objects by kind."""
+    loaded = yaml.safe_load_all((ROOT / "examples" / "kubernetes.yaml").read_text())
+    return {found["kind"]: found for found in loaded}
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_manifest_keeps_the_schemas(manifest: dict[str, Any], version: str) -> None:
+    kubernetes_validate = pytest.importorskip("kubernetes_validate")
+    for found in manifest.values():
+        kubernetes_validate.validate(found, version, strict=True)
+    misspelt = {**manifest["Deployment"], "spec": {**manifest["Deployment"]["spec"], "replica": 2}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(misspelt, version, strict=True)
+
+
+def test_manifest_lets_every_call_end(manifest: dict[str, Any]) -> None:
+    """A pod is granted its drain with all that stands around it, and none leaves before another came."""
+    deployment = manifest["Deployment"]["spec"]
+    pod = deployment["template"]["spec"]
+    (container,) = pod["containers"]
+    granted_s = pod["terminationGracePeriodSeconds"] - container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    drain_s = int(manifest["ConfigMap"]["data"]["CALLBRIDGE_DRAIN_SECONDS"])
+    assert granted_s == 3590
+    assert drain_s + HAND_OVER_S + ACTION_S + HANDLERS_END_S <= granted_s - 20
+    assert deployment["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    ready = container["readinessProbe"]
+    unready_s = ready["periodSeconds"] * ready["failureThreshold"] + ready["timeoutSeconds"]
+    assert unready_s < container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert (ready["httpGet"]["path"], container["livenessProbe"]["httpGet"]["path"]) == (
+        "/readyz",
+        "/healthz",
+    )
+
+
+def test_manifest_fits_together(manifest: dict[str, Any]) -> None:
+    """Names and labels lead where they should, and the settings are ours."""
+    deployment = manifest["Deployment"]["spec"]
+    labels = deployment["template"]["metadata"]["labels"]
+    assert deployment["selector"]["matchLabels"] == labels == manifest["Service"]["spec"]["selector"]
+    assert manifest["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
+    assert manifest["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == labels
+    assert manifest["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]["name"] == "callbridge"
+    given = {*manifest["Secret"]["stringData"], *manifest["ConfigMap"]["data"]}
+    assert given <= {*VARIABLES, *SHARED}
+    assert given >= SHARED
+    images = {
+        container["image"]
+        for kind in ("Job", "Deployment")
+        for container in manifest[kind]["spec"]["template"]["spec"]["containers"]
+    }
+    assert len(images) == 1
+    ports = {
+        port["name"]: port["containerPort"]
+        for port in deployment["template"]["spec"]["containers"][0]["ports"]
+    }
+    assert ports == {
+        "calls": Settings.model_fields["port"].default,
+        "control": Settings.model_fields["control_port"].default,
+    }
+
+
+def test_manifest_lets_twilio_in_and_nobody_else(manifest: dict[str, Any]) -> None:
+    """The paths of README, over TLS, for the address that Twilio is told."""
+    (rule,) = manifest["Ingress"]["spec"]["rules"]
+    assert {path["path"] for path in rule["http"]["paths"]} == {"/twilio/", "/media-stream"}
+    (tls,) = manifest["Ingress"]["spec"]["tls"]
+    assert tls["hosts"] == [rule["host"]]
+    assert manifest["ConfigMap"]["data"]["PUBLIC_BASE_URL"] == f"https://{rule['host']}"
