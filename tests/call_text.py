@@ -92,6 +92,7 @@ _EVENTS: Final[dict[str, Callable[[Match], Input]]] = {
     r"us: transfer (\S+) is (\w+)": lambda found: e.TransferTold(found[1], TransferOutcome(found[2])),
     r"us: shut down": lambda _: e.ShutdownRequested(),
     r"us: spend ran over": lambda _: e.SpendRanOver(),
+    r"us: an operator ends it": lambda _: e.EndAsked(),
     r"us: hand over": lambda _: e.HandOverRequested(),
     r"spare: closes (\d+)": lambda found: v.gone(e.Leg.SPARE, int(found[1])),
     r"spare: (.*)": lambda found: _spare_said(found[1]),

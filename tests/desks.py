@@ -112,6 +112,9 @@ class LiveCall:
     def spend_ran_over(self) -> None:
         self.told.append("spend ran over")
 
+    def end_asked(self) -> None:
+        self.told.append("end asked")
+
     def phone_replaced(self) -> None:
         self.told.append("phone replaced")
 

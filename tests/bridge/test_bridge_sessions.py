@@ -511,13 +511,17 @@ async def test_the_process_may_end_a_call_in_every_stage(stage: Callable[[mc.Rig
     assert rig.ended.reason is reasons.get((wish, stage), usual)
 
 
-@pytest.mark.parametrize("wish", ["hand_over", "phone_replaced", "spend_ran_over"])
+@pytest.mark.parametrize("wish", ["hand_over", "phone_replaced", "spend_ran_over", "end_asked"])
 async def test_a_fault_of_ours_ends_the_call_and_not_who_told_it(
     wish: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with mc.calling() as rig:
         await is_live(rig)
-        told = {"hand_over": e.HandOverRequested, "spend_ran_over": e.SpendRanOver}.get(wish, e.LegGone)
+        told = {
+            "hand_over": e.HandOverRequested,
+            "spend_ran_over": e.SpendRanOver,
+            "end_asked": e.EndAsked,
+        }.get(wish, e.LegGone)
         mc.break_on(rig, told)
         with structlog.testing.capture_logs() as logs:
             getattr(rig.bridge, wish)()

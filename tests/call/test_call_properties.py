@@ -1027,7 +1027,7 @@ ANYTHING: st.SearchStrategy[Input] = st.one_of(
             *(e.ModelDialFailed("busy", 429, None, 1.0), e.ModelDialFailed("none", 404, leg=e.Leg.SPARE)),
             v.admitted("", "", True, (TurnSaid(1, "Hello?", "Yes."), TOOL_ANSWERED), 3590.0),
             *(e.AnswerRanAway(), e.HandOverRequested(), rt.AnswerDelta(item_id="item_1", delta="Hello ")),
-            *(e.ShutdownRequested(), e.SpendRanOver(), e.DeadlinePassed()),
+            *(e.ShutdownRequested(), e.SpendRanOver(), e.EndAsked(), e.DeadlinePassed()),
             rt.RateLimitsUpdated((rt.RateLimit("tokens", 0, 1.0),)),
         ]
     ),

@@ -388,6 +388,13 @@ def test_a_call_ends_in_words_when_all_calls_together_cost_too_much() -> None:
     assert book.rig.handle(e.SpendRanOver()) == ()
 
 
+def test_an_operator_ends_a_call_in_words() -> None:
+    book = v.greeted()
+    assert book >> e.EndAsked() << v.ask_words(v.SAY_IT_ENDS)
+    assert book >> v.created("bye") >> v.says("bye", "it", 400) << AudioToPhone(400) >> v.done("bye")
+    assert book >> after(0.45, PLAYED) << v.recorded(TurnEnded) << v.ends(EndReason.OPERATOR_HANGUP)
+
+
 def test_an_answer_that_is_being_given_when_the_money_is_spent_is_heard() -> None:
     """It is paid for, whether it is heard or not."""
     book = v.answering(v.greeted())

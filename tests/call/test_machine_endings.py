@@ -333,6 +333,7 @@ def test_every_reason_has_a_close_code_that_fits_it() -> None:
         EndReason.LIMIT_COST,
         EndReason.LIMIT_SPEND_TOTAL,
         EndReason.LIMIT_RESPONSES,
+        EndReason.OPERATOR_HANGUP,
         EndReason.TRANSFERRED,
         EndReason.MEDIA_LOST,
     }

@@ -71,6 +71,7 @@ SPOKEN_ENDS = frozenset(
         EndReason.LIMIT_COST,
         EndReason.LIMIT_SPEND_TOTAL,
         EndReason.LIMIT_RESPONSES,
+        EndReason.OPERATOR_HANGUP,
     }
 )
 

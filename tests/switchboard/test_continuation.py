@@ -37,7 +37,7 @@ def decided(
 WHAT_FOLLOWS: dict[str, list[str | None]] = {
     "hang_up": [
         *("caller_hangup", "agent_hangup", "limit_duration", "limit_cost", "limit_responses"),
-        "limit_spend_total",
+        *("limit_spend_total", "operator_hangup"),
     ],
     "resume": ["media_lost", "handed_over", "service_stopped", "process_lost", None],
     "fall_back": [

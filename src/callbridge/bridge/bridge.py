@@ -100,9 +100,8 @@ class Bridge:
         self._waiting, self._kept = waiting, kept
         self._dialer, self._admit, self._observe, self._wall_now = dialer, admit, observe, wall_now
         self._agent: AgentInCall | None = None
-        """Who answers, once the stream is admitted."""
         self._side: AgentSide | None = None
-        """The same, once there is a call."""
+        """Who answers: known once the stream is admitted, told and asked once there is a call."""
         self._traces = logging.getLogger().isEnabledFor(logging.DEBUG)
         """Asked once: a debug line that goes nowhere costs as much as a frame of audio."""
         self._has_ended = False
@@ -190,6 +189,10 @@ class Bridge:
     def spend_ran_over(self) -> None:
         """All calls together cost more than they may: this one is to end, in words."""
         self._tell_from_outside(e.SpendRanOver())
+
+    def end_asked(self) -> None:
+        """An operator wants this call to end, in words."""
+        self._tell_from_outside(e.EndAsked())
 
     def phone_replaced(self) -> None:
         """Twilio has given this stream up, whatever its socket says."""

@@ -31,6 +31,8 @@ class EndReason(Enum):
     """All calls together cost more than they may. The agent has said goodbye."""
     LIMIT_RESPONSES = "limit_responses"
     """The model was made to answer more often than anybody talks. The agent has said goodbye."""
+    OPERATOR_HANGUP = "operator_hangup"
+    """An operator wanted it to end. The agent has said goodbye."""
     REJECTED_AUTH = "rejected_auth"
     REJECTED_PROTOCOL = "rejected_protocol"
     SERVICE_STOPPED = "service_stopped"
@@ -52,6 +54,7 @@ _MEANT = frozenset(
         EndReason.LIMIT_COST,
         EndReason.LIMIT_SPEND_TOTAL,
         EndReason.LIMIT_RESPONSES,
+        EndReason.OPERATOR_HANGUP,
         EndReason.TRANSFERRED,
     }
 )

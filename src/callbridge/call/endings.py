@@ -57,6 +57,7 @@ FOLLOWS: Final[Mapping[EndReason, Following]] = {
     EndReason.LIMIT_COST: HangUp(),
     EndReason.LIMIT_SPEND_TOTAL: HangUp(),
     EndReason.LIMIT_RESPONSES: HangUp(),
+    EndReason.OPERATOR_HANGUP: HangUp(),
     EndReason.PERSON_WANTED: FallBack(),
     EndReason.TRANSFERRED: FallBack(),  # Of a transfer that nobody knows any more.
     # The way between phone and agent broke; both are still there.

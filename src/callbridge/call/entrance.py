@@ -248,6 +248,7 @@ RULES: Final[Mapping[type, tuple[_Rule | Ignored, _Rule | Ignored]]] = {
     e.ShutdownRequested: (Entrance.shut_down, Entrance.shut_down),
     e.HandOverRequested: (Entrance.shut_down, Entrance.hand_over),
     e.SpendRanOver: (_TOLD_THEN, _TOLD_THEN),
+    e.EndAsked: (_NOBODY_YET, _NOBODY_YET),
     e.TransferTold: (_NOBODY_YET, _NOBODY_YET),
     e.DeadlinePassed: (Entrance.too_late, Entrance.too_late),
 }

@@ -176,6 +176,11 @@ class SpendRanOver:
 
 
 @dataclass(frozen=True, slots=True)
+class EndAsked:
+    """An operator wants this call to end, in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class TransferTold:
     """What became of the transfer for which the caller is on hold; `CONNECTED`: somebody takes the call."""
 
@@ -208,6 +213,7 @@ LocalEvent: TypeAlias = (
     | ShutdownRequested
     | HandOverRequested
     | SpendRanOver
+    | EndAsked
     | TransferTold
     | DeadlinePassed
     | Want

@@ -281,6 +281,11 @@ def spend_ran_over(parts: Parts, event: e.SpendRanOver, now: float) -> None:
     parts.out.then(e.LimitReached(EndReason.LIMIT_SPEND_TOTAL))
 
 
+def end_asked(parts: Parts, event: e.EndAsked, now: float) -> None:
+    """An operator wants it to end."""
+    parts.out.then(e.LimitReached(EndReason.OPERATOR_HANGUP))
+
+
 def hand_over(parts: Parts, event: e.HandOverRequested, now: float) -> None:
     """The process will stop: the turn that is going on may end. When it has, the machine sees."""
     if parts.sessions.is_connecting:
@@ -402,6 +407,7 @@ _ROWS: Final[Mapping[type, _Row]] = {
     e.ShutdownRequested: _always(_here(shut_down)),
     e.HandOverRequested: _always(_here(hand_over)),
     e.SpendRanOver: _always(_here(spend_ran_over)),
+    e.EndAsked: _always(_here(end_asked)),
     e.TransferTold: _always(_on_hold(OnHold.told)),
     # From the agent's own code.
     AgentSays: _always(_here(agent_says)),

@@ -29,6 +29,9 @@ class LiveCall(Protocol):
     def spend_ran_over(self) -> None:
         """All calls together cost more than they may: say goodbye and end."""
 
+    def end_asked(self) -> None:
+        """An operator wants it to end: say goodbye and end."""
+
     def phone_replaced(self) -> None:
         """The same phone call has opened a newer stream: this one carries it no more."""
 
