@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callbridge.state.places import RESERVED_S
 from callbridge.switchboard import admission as places
-from callbridge.switchboard.admission import Admission, Condition, DeclineReason
-from callbridge.switchboard.callers import ANONYMOUS, CallerLimits, CallsPerCaller
+from callbridge.switchboard.admission import Admission, Condition, DeclineReason, callers_own
+from callbridge.switchboard.callers import ANONYMOUS
 from callbridge.switchboard.circuit import Circuits
 from callbridge.switchboard.spending import Spending
 
 MODEL = "gpt-realtime-2.1"
-UNBOUNDED = CallsPerCaller(at_once=0, per_10_minutes=0, per_day=0, anonymous_at_once=0, anonymous_per_day=0)
 
 
 @dataclass
@@ -24,75 +24,42 @@ class Desk:
 
     calls_max: int = 3
     starts_per_second: int = 100
-    bounds: CallsPerCaller = UNBOUNDED
     circuits: Circuits = field(default_factory=Circuits)
     spending: Spending = field(default_factory=lambda: Spending(per_hour_max_microdollars=100))
     condition: Condition = field(default_factory=Condition)
 
     def __post_init__(self) -> None:
-        self.callers = CallerLimits(self.bounds)
         self.admission = Admission(
             calls_max=self.calls_max,
             starts_per_second=self.starts_per_second,
             circuits=self.circuits,
-            callers=self.callers,
             spending=self.spending,
             condition=self.condition,
         )
 
-    def offer(self, call_sid: str, now: float = 0.0, caller: str = "someone") -> DeclineReason | None:
-        return self.admission.offer(call_sid, caller, MODEL, now)
+    def offer(self, call_sid: str, now: float = 0.0) -> DeclineReason | None:
+        return self.admission.offer(call_sid, MODEL, now)
 
-    def take(self, call_sid: str, now: float = 0.0, caller: str = "someone") -> None:
+    def take(self, call_sid: str, now: float = 0.0) -> None:
         """A call that is offered, taken and live."""
-        assert self.offer(call_sid, now, caller) is None
+        assert self.offer(call_sid, now) is None
         assert self.admission.started(call_sid, now)
 
 
 # Refusals. Those of everybody are in test_webhooks.py.
 
 
-@pytest.mark.parametrize(
-    ("bounds", "caller", "refusal"),
-    [
-        (CallsPerCaller(at_once=1), "someone", DeclineReason.CALLER_LIMIT),
-        (CallsPerCaller(anonymous_at_once=1), ANONYMOUS, DeclineReason.ANONYMOUS_LIMIT),
-    ],
-)
-def test_caller_who_calls_too_often(bounds: CallsPerCaller, caller: str, refusal: DeclineReason) -> None:
-    """The one is refused, the next one not; and `/readyz` does not care."""
-    desk = Desk(bounds=bounds)
-    desk.take("CA1", caller=caller)
-    assert desk.offer("CA2", caller=caller) is refusal
-    assert desk.admission.reasons_to_decline(MODEL, 0.0) == []
-    assert desk.offer("CA3", caller="other") is None
-
-
-@pytest.mark.parametrize("is_full", [False, True])
-def test_a_caller_over_their_own_limit_is_told_that_whatever_else_is_so(*, is_full: bool) -> None:
-    """Other refusals ring a human: who calls too often rings nobody, at capacity neither."""
-    desk = Desk(calls_max=1 if is_full else 3, bounds=CallsPerCaller(at_once=1))
-    desk.take("CA1")
-    reason = desk.offer("CA2")
-    assert reason is DeclineReason.CALLER_LIMIT
-    assert reason.is_callers_own
-    assert not DeclineReason.CAPACITY.is_callers_own
-
-
-def test_calls_that_ring_the_human_count_as_calls() -> None:
-    """While the money is spent, too: one caller rings the human five times in ten minutes, and no more."""
-    desk = Desk(bounds=CallsPerCaller())
-    desk.spending.add(0.0, 100)
-    refusals = [desk.offer(f"CA{number}", float(number)) for number in range(7)]
-    assert refusals == [DeclineReason.SPEND] * 5 + [DeclineReason.CALLER_LIMIT] * 2
-    assert desk.offer("CB1", caller="other") is DeclineReason.SPEND
-    assert desk.callers.live("someone") == 0
+def test_whose_limit_it_is_is_told_apart() -> None:
+    """Both are the callers' own: no human is rung for them, whatever else is so. Nothing else is."""
+    own = {callers_own("a key"), callers_own(ANONYMOUS)}
+    assert own == {reason for reason in DeclineReason if reason.is_callers_own}
+    assert len(own) == 2
 
 
 def test_the_outage_of_a_model_refuses_only_those_who_ask_for_it() -> None:
     desk = Desk()
     desk.circuits.failed("another", 0.0, is_fatal=True)
-    assert desk.admission.offer("CA1", "someone", "another", 0.0) is DeclineReason.MODEL_OUTAGE
+    assert desk.admission.offer("CA1", "another", 0.0) is DeclineReason.MODEL_OUTAGE
     assert desk.admission.reasons_to_decline("another", 0.0) == [DeclineReason.MODEL_OUTAGE]
     assert desk.admission.reasons_to_decline(MODEL, 0.0) == []
     assert desk.offer("CA1") is None
@@ -130,28 +97,27 @@ def test_place_from_offer_to_end() -> None:
     assert (admission.live(900.0), admission.reserved(900.0)) == (1, 0)
     assert repr(admission) == "<Admission places=1 of 1 reserved=0>"
     admission.ended("CA1", 900.0)
-    assert admission.live(900.0) == desk.callers.live("someone") == 0
+    assert admission.live(900.0) == 0
     assert desk.offer("CA2", 900.0) is None
     assert repr(admission) == "<Admission places=1 of 1 reserved=1>"
 
 
 def test_repeated_webhook_is_one_call() -> None:
     """Twilio repeats a request whose answer it did not get: same place, one start, fresh time to come."""
-    desk = Desk(calls_max=1, starts_per_second=1, bounds=CallsPerCaller(at_once=1, per_10_minutes=1))
+    desk = Desk(calls_max=1, starts_per_second=1)
     assert desk.offer("CA1", 0.0) is None
     desk.condition.is_draining = True
     assert desk.offer("CA1", 14.0) is None
-    assert desk.admission.live(28.9) == desk.callers.live("someone") == 1
-    assert desk.admission.live(29.0) == desk.callers.live("someone") == 0
+    assert desk.admission.live(28.9) == 1
+    assert desk.admission.live(29.0) == 0
 
 
 def test_call_that_brings_no_stream_loses_its_place() -> None:
-    """After 15 s the place is another's; that the caller called stays counted."""
-    desk = Desk(calls_max=1, bounds=CallsPerCaller(per_10_minutes=1))
+    """After 15 s the place is another's."""
+    desk = Desk(calls_max=1)
     assert desk.offer("CA1") is None
-    assert desk.offer("CA0", places.RESERVED_S - 0.1, "another") is DeclineReason.CAPACITY
-    assert desk.offer("CA2", places.RESERVED_S, "other") is None
-    assert desk.offer("CA3", 40.0) is DeclineReason.CALLER_LIMIT
+    assert desk.offer("CA0", RESERVED_S - 0.1) is DeclineReason.CAPACITY
+    assert desk.offer("CA2", RESERVED_S) is None
 
 
 def test_call_that_is_over_before_its_stream_gives_up_its_place() -> None:
@@ -160,7 +126,7 @@ def test_call_that_is_over_before_its_stream_gives_up_its_place() -> None:
     assert desk.offer("CA1") is None
     for _ in range(2):
         desk.admission.abandoned("CA1", 1.0)
-    assert desk.admission.live(1.0) == desk.callers.live("someone") == 0
+    assert desk.admission.live(1.0) == 0
     assert not desk.admission.started("CA1", 1.0)
     assert desk.offer("CA3", 1.0) is None
     assert desk.admission.live(20.0) == 0
@@ -182,15 +148,15 @@ def test_end_of_a_stream_that_never_started_is_a_fault_of_ours() -> None:
 
 
 def test_call_comes_back_whatever_is_against_new_ones() -> None:
-    """Full, model down, money spent, caller over the limit: it goes on."""
-    desk = Desk(calls_max=1, bounds=CallsPerCaller(at_once=1, per_10_minutes=1))
+    """Full, model down, money spent: it goes on."""
+    desk = Desk(calls_max=1)
     desk.take("CA1")
     desk.circuits.failed(MODEL, 0.0, is_fatal=True)
     desk.spending.add(0.0, 100)
     desk.condition.is_loop_late = True
-    assert desk.admission.continue_("CA2", "someone", 0.0) is None
+    assert desk.admission.continue_("CA2", 0.0) is None
     assert desk.admission.started("CA2", 0.0)
-    assert desk.admission.live(0.0) == desk.callers.live("someone") == 2
+    assert desk.admission.live(0.0) == 2
 
 
 @pytest.mark.parametrize("old_ends_first", [True, False])
@@ -198,25 +164,25 @@ def test_call_keeps_its_place_between_two_streams(old_ends_first: bool) -> None:
     desk = Desk()
     admission = desk.admission
     desk.take("CA1")
-    assert admission.continue_("CA1", "someone", 10.0) is None
+    assert admission.continue_("CA1", 10.0) is None
     if old_ends_first:
         admission.ended("CA1", 10.5)
         assert admission.live(10.5) == 1
     assert admission.started("CA1", 11.0)
     if not old_ends_first:
         admission.ended("CA1", 11.5)
-    assert admission.live(99.0) == desk.callers.live("someone") == 1
+    assert admission.live(99.0) == 1
     admission.ended("CA1", 99.0)
-    assert admission.live(99.0) == desk.callers.live("someone") == 0
+    assert admission.live(99.0) == 0
 
 
 def test_call_that_was_to_come_back_and_did_not() -> None:
     desk = Desk()
     desk.take("CA1")
     desk.admission.ended("CA1", 5.0)
-    assert desk.admission.continue_("CA1", "someone", 5.0) is None
-    assert desk.admission.live(19.9) == desk.callers.live("someone") == 1
-    assert desk.admission.live(20.0) == desk.callers.live("someone") == 0
+    assert desk.admission.continue_("CA1", 5.0) is None
+    assert desk.admission.live(19.9) == 1
+    assert desk.admission.live(20.0) == 0
 
 
 def test_rate_limit_lowers_the_limit_for_a_minute() -> None:
@@ -241,7 +207,7 @@ def test_rate_limit_leaves_one_call_and_raises_nothing(calls_max: int, live: int
     """A limit of nothing could never be seen to have passed. Calls that came back may exceed the limit."""
     desk = Desk(calls_max=calls_max)
     for number in range(live):
-        assert desk.admission.continue_(f"CA{number}", "someone", 0.0) is None
+        assert desk.admission.continue_(f"CA{number}", 0.0) is None
     desk.admission.rate_limited(1.0)
     assert desk.admission.limit(1.0) == 1
 
@@ -252,7 +218,7 @@ def test_without_descriptors_no_call_is_taken_for_a_while() -> None:
     desk.take("CA1")
     desk.admission.descriptors_ran_out(5.0)
     assert desk.offer("CA2", 5.0 + places.RAN_OUT_S - 0.1) is DeclineReason.DESCRIPTORS
-    assert desk.admission.continue_("CA1", "someone", 6.0) is None
+    assert desk.admission.continue_("CA1", 6.0) is None
     assert desk.offer("CA2", 5.0 + places.RAN_OUT_S) is None
 
 
@@ -264,25 +230,23 @@ STEPS = st.lists(
     ),
     max_size=120,
 )
-"""What, of which call, and how long after what was before. Call 7 has no number, the others three callers."""
-BOUNDS = CallsPerCaller(at_once=2, per_10_minutes=9, per_day=30, anonymous_at_once=1)
+"""What, of which call, and how long after what was before."""
 
 
 @given(STEPS)
 def test_places_are_never_oversold_and_never_leak(steps: list[tuple[str, int, float]]) -> None:
-    """New calls never exceed the limit, a caller never theirs, and at the end every place is free."""
-    desk = Desk(calls_max=4, starts_per_second=3, bounds=BOUNDS)
+    """New calls never exceed the limit, and at the end every place is free."""
+    desk = Desk(calls_max=4, starts_per_second=3)
     admission = desk.admission
     streams: list[str] = []
     now = 0.0
     for step, number, after_s in steps:
         now += after_s
         call_sid = f"CA{number}"
-        caller = ANONYMOUS if number == 7 else f"caller{number % 3}"
-        before, at_once = admission.live(now), desk.callers.live(caller)
+        before = admission.live(now)
         match step:
             case "offer":
-                taken = admission.offer(call_sid, caller, MODEL, now) is None
+                taken = admission.offer(call_sid, MODEL, now) is None
                 assert admission.live(now) in ((before, before + 1) if taken else (before,))
             case "start" if admission.started(call_sid, now):
                 streams.append(call_sid)
@@ -291,21 +255,16 @@ def test_places_are_never_oversold_and_never_leak(steps: list[tuple[str, int, fl
             case "abandon":
                 admission.abandoned(call_sid, now)
             case "return":
-                assert admission.continue_(call_sid, caller, now) is None
+                assert admission.continue_(call_sid, now) is None
             case "limit":
                 admission.rate_limited(now)
-        if step in {"offer", "start"}:
-            if admission.live(now) > before:
-                assert admission.live(now) <= admission.limit(now)
-            if desk.callers.live(caller) > at_once:
-                assert desk.callers.live(caller) <= (1 if caller == ANONYMOUS else 2)
-        everybody = (ANONYMOUS, "caller0", "caller1", "caller2")
-        assert sum(map(desk.callers.live, everybody)) == admission.live(now)
+        if step in {"offer", "start"} and admission.live(now) > before:
+            assert admission.live(now) <= admission.limit(now)
         assert admission.live(now) - admission.reserved(now) <= len(set(streams)) <= admission.live(now)
     for call_sid in streams:
         admission.ended(call_sid, now)
     assert admission.live(now) == admission.reserved(now)
-    assert admission.live(now + places.RESERVED_S) == 0
+    assert admission.live(now + RESERVED_S) == 0
 
 
 @given(st.lists(st.floats(0, 1.5), max_size=100))

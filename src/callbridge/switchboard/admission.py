@@ -1,8 +1,9 @@
 """Whether this process takes a call, decided at the webhook, before Twilio connects anything.
 
 A call that is taken gets a place, first as a reservation, because Twilio needs a moment to open the stream:
-two offers that arrive together must not both get the last place. The places are counted here; what else may
-be against a call (the model, the caller, the money, the process itself) is asked of the parts handed in.
+two offers that arrive together must not both get the last place. The places of this process are counted here;
+what else may be against a call (the model, the money, the process itself) is asked of the parts handed in.
+Whether its caller calls too often is asked before, of the state that all processes share.
 
 In memory and pure: the time is passed in, always of one clock that never goes back.
 """
@@ -13,18 +14,15 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from callbridge.state.places import RESERVED_S
 from callbridge.switchboard.callers import ANONYMOUS
 from callbridge.switchboard.spending import SpendLevel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from callbridge.switchboard.callers import CallerLimits
     from callbridge.switchboard.circuit import Circuits
     from callbridge.switchboard.spending import Spending
-
-RESERVED_S: Final = 15.0
-"""A call that brings no stream within this time loses its place. Twilio needs a second."""
 
 LOWERED_S: Final = 60.0
 """The model's rate limits are counted by the minute."""
@@ -74,6 +72,11 @@ class DeclineReason(enum.StrEnum):
         return self in {DeclineReason.CALLER_LIMIT, DeclineReason.ANONYMOUS_LIMIT}
 
 
+def callers_own(caller: str) -> DeclineReason:
+    """The reason for the caller with this key who calls too often."""
+    return DeclineReason.ANONYMOUS_LIMIT if caller == ANONYMOUS else DeclineReason.CALLER_LIMIT
+
+
 @dataclass(slots=True)
 class Condition:
     """What is known of the process itself. Written by whoever notices, read at each offer."""
@@ -100,8 +103,7 @@ class Condition:
 class _Place:
     """What one call holds."""
 
-    caller: str
-    reserved_until: float | None
+    reserved_until: float | None = None
     """Until when its next stream is waited for; nothing while none is."""
     streams: int = 0
     """More than one for a moment, when a call comes back before its old stream is gone."""
@@ -120,7 +122,6 @@ class Admission:
         calls_max: int,
         starts_per_second: int,
         circuits: Circuits,
-        callers: CallerLimits,
         spending: Spending,
         condition: Condition,
     ) -> None:
@@ -129,7 +130,6 @@ class Admission:
         self._calls_max = calls_max
         self._starts = _Starts(starts_per_second)
         self._circuits = circuits
-        self._callers = callers
         self._spending = spending
         self._condition = condition
         self._places: dict[str, _Place] = {}
@@ -143,13 +143,12 @@ class Admission:
 
     # Calls.
 
-    def offer(self, call_sid: str, caller: str, model: str, now: float) -> DeclineReason | None:
-        """A call rings: its place is reserved, or it is refused and holds nothing.
+    def offer(self, call_sid: str, model: str, now: float) -> DeclineReason | None:
+        """A call rings, whose caller may call: its place is reserved, or it is refused and holds nothing.
 
         Args:
             call_sid: Twilio's name of the call. One that has a place keeps it: a webhook that Twilio
                 repeats is neither refused nor counted twice.
-            caller: the caller's key, made by `callers.key_of`.
             model: what its agent speaks with.
             now: the time.
         """
@@ -157,18 +156,13 @@ class Admission:
         if call_sid in self._places:
             self._reserve(call_sid, now)
             return None
-        # The caller's own limit first: the others are answered by a human, where there is one.
-        reason = self._callers_own(caller, now) or next(self._reasons_to_decline(model, now), None)
-        reason = reason or self._starts.take(now)
+        reason = next(self._reasons_to_decline(model, now), None) or self._starts.take(now)
         if reason is None:
-            self._callers.began(caller, now)
-            self._places[call_sid] = _Place(caller, None)
+            self._places[call_sid] = _Place()
             self._reserve(call_sid, now)
-        elif not reason.is_callers_own:
-            self._callers.turned_away(caller, now)
         return reason
 
-    def continue_(self, call_sid: str, caller: str, now: float) -> DeclineReason | None:
+    def continue_(self, call_sid: str, now: float) -> DeclineReason | None:
         """A call comes back on a new stream; it is refused only where calls are handed over.
 
         It was admitted once, here or in the process before. Hanging up on it would be worse than being one
@@ -178,8 +172,7 @@ class Admission:
         if self._condition.is_leaving:
             return DeclineReason.DRAINING
         if call_sid not in self._places:
-            self._callers.came_back(caller)
-            self._places[call_sid] = _Place(caller, None)
+            self._places[call_sid] = _Place()
         self._reserve(call_sid, now)
         return None
 
@@ -257,11 +250,6 @@ class Admission:
 
     # Within.
 
-    def _callers_own(self, caller: str, now: float) -> DeclineReason | None:
-        if not self._callers.declines(caller, now):
-            return None
-        return DeclineReason.ANONYMOUS_LIMIT if caller == ANONYMOUS else DeclineReason.CALLER_LIMIT
-
     def _reasons_to_decline(self, model: str, now: float) -> Iterator[DeclineReason]:
         yield from self._condition.reasons_to_decline
         if self._circuits.is_open(model, now):
@@ -278,10 +266,8 @@ class Admission:
         self._reserved[call_sid] = self._places[call_sid].reserved_until = now + RESERVED_S
 
     def _leave_if_free(self, call_sid: str) -> None:
-        place = self._places[call_sid]
-        if place.is_free:
+        if self._places[call_sid].is_free:
             del self._places[call_sid]
-            self._callers.ended(place.caller)
 
     def _forget(self, now: float) -> None:
         while self._reserved:

@@ -4,8 +4,8 @@ Callers are known by the keyed hash of their number, so that no number is kept. 
 this keeps an honest caller's stuck redial and a lazy attacker from taking every line; the caps on
 calls and spending hold against the rest.
 
-In memory and pure: the time is passed in, always of one clock that never goes back. What a store kept in
-wall-clock time is brought to that clock by `restore`.
+Here stands who counts as one caller, and which bounds hold for whom. The calls themselves are counted where
+all processes see them: in the state (`state/places.py`).
 """
 
 from __future__ import annotations
@@ -13,23 +13,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from callbridge.state.places import CallerBounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 ANONYMOUS: Final = "anonymous"
 """The key that all callers without a number share."""
-
-TEN_MINUTES_S: Final = 600.0
-DAY_S: Final = 86_400.0
-
-CALLERS_MAX: Final = 10_000
-"""Callers remembered. With a key of 64 letters and twenty starts one takes about 1.5 KB: 15 MB at most. Above
-it the one who has not called for the longest time is forgotten; half of the places are for those at a
-limit."""
 
 _NUMBER = re.compile(r"\+?([0-9]{3,15})")
 _SIP = re.compile(r"sips?:(?:([^@]*)@)?(\[[^\]@]*\]|[^@:;?\[\]]+)(?:[:;?][^@]*)?")
@@ -117,128 +110,14 @@ class CallsPerCaller:
     """All callers without a number together: they cannot be told apart."""
     anonymous_per_day: int = 100
     """The same in 24 hours. Nothing is counted of them in ten minutes."""
+    at_once_of: Mapping[str, int] = field(default_factory=dict)
+    """Callers of whom their own number of calls at once is known, by key. A switchboard, whose every call
+    comes from one number, is bound by nothing else."""
 
-
-class CallerLimits:
-    """The live and the latest calls of each caller.
-
-    Args:
-        bounds: those of every caller.
-        at_once_of: callers of whom their own number of calls at once is known, by key; 0 for no limit. A
-            switchboard whose every call comes from one number is bound by nothing else.
-        callers_max: how many are remembered.
-    """
-
-    def __init__(
-        self,
-        bounds: CallsPerCaller,
-        at_once_of: Mapping[str, int] | None = None,
-        *,
-        callers_max: int = CALLERS_MAX,
-    ) -> None:
-        self._bounds, self._at_once_of = bounds, at_once_of or {}
-        self._callers_max = callers_max
-        # Never forgotten before they end, so in a place of their own; as many as there are live calls.
-        self._live: Counter[str] = Counter()
-        # Both in order of the latest call: the first is the first to be forgotten. Those at a limit stand by
-        # themselves, or ten thousand fresh numbers would wash them out, and their limit with them.
-        self._starts: dict[str, deque[float]] = {}
-        self._at_limit: dict[str, deque[float]] = {}
-        self._anonymous: deque[float] = deque(maxlen=bounds.anonymous_per_day)
-
-    def __len__(self) -> int:
-        return len(self._starts) + len(self._at_limit)
-
-    def __repr__(self) -> str:
-        live = f"{self._live.total()} of {len(self._live)} callers"
-        return f"<CallerLimits remembered={len(self)} live={live}>"
-
-    def live(self, caller: str) -> int:
-        """The calls that this caller has at this moment."""
-        return self._live[caller]
-
-    def is_busy(self, caller: str) -> bool:
-        """Whether the caller has as many calls at once as one may have."""
-        bounds = self._bounds
-        usual = bounds.anonymous_at_once if caller == ANONYMOUS else bounds.at_once
-        return _is_reached(self._live[caller], self._at_once_of.get(caller, usual))
-
-    def declines(self, caller: str, now: float) -> bool:
-        """Whether another call of this caller would be one too many."""
-        if self.is_busy(caller):
-            return True
+    def of(self, caller: str) -> CallerBounds:
+        """What holds for the caller with this key."""
+        if caller in self.at_once_of:
+            return CallerBounds(at_once=self.at_once_of[caller])
         if caller == ANONYMOUS:
-            return _is_reached(_within(DAY_S, self._anonymous, now), self._bounds.anonymous_per_day)
-        starts = self._at_limit.get(caller) or self._starts.get(caller)
-        return starts is not None and self._are_too_many(starts, now)
-
-    def began(self, caller: str, now: float) -> None:
-        """A call of this caller was taken."""
-        self._live[caller] += 1
-        self._remember(caller, now)
-
-    def came_back(self, caller: str) -> None:
-        """A call that was counted when it began, here or in another process, goes on."""
-        self._live[caller] += 1
-
-    def ended(self, caller: str) -> None:
-        """A call that began or came back has ended. That it began stays counted."""
-        assert self._live[caller] > 0, "a call ends once, after it began"
-        self._live[caller] -= 1
-        if not self._live[caller]:
-            del self._live[caller]
-
-    def turned_away(self, caller: str, now: float) -> None:
-        """A call was not taken, for a reason that is none of this caller's: it counts, but is not live.
-
-        A human may have been rung for it, whom nobody is to ring without end.
-        """
-        self._remember(caller, now)
-
-    def restore(self, recent: Iterable[tuple[str, float]], *, wall_now: float, now: float) -> None:
-        """Takes over the calls that earlier processes took.
-
-        Args:
-            recent: key of the caller and start of the call in wall-clock seconds, in any order. Those of
-                the last day are enough.
-            wall_now: the wall clock at this moment.
-            now: the same moment on the clock of all other methods.
-        """
-        for caller, started_at in sorted(recent, key=lambda call: call[1]):
-            age_s = max(0.0, wall_now - started_at)  # A wall clock that was set back makes no future.
-            if age_s < DAY_S:
-                self._remember(caller, now - age_s)
-
-    def _are_too_many(self, starts: deque[float], now: float) -> bool:
-        bounds = self._bounds
-        return _is_reached(_within(TEN_MINUTES_S, starts, now), bounds.per_10_minutes) or _is_reached(
-            _within(DAY_S, starts, now), bounds.per_day
-        )
-
-    def _remember(self, caller: str, start: float) -> None:
-        # No rule looks further back than at the last `longest` calls.
-        longest = max(self._bounds.per_10_minutes, self._bounds.per_day)
-        if caller == ANONYMOUS:
-            self._anonymous.append(start)
-        elif longest and caller not in self._at_once_of:
-            starts = self._at_limit.pop(caller, None) or self._starts.pop(caller, None)
-            starts = starts or deque(maxlen=longest)
-            starts.append(start)
-            kept = self._at_limit if self._are_too_many(starts, start) else self._starts
-            kept[caller] = starts
-            self._forget_one_too_many()
-
-    def _forget_one_too_many(self) -> None:
-        if len(self) <= self._callers_max:
-            return
-        # No more than half, or no fresh caller would be remembered long enough to be counted at all.
-        kept = self._at_limit if len(self._at_limit) > self._callers_max // 2 else self._starts
-        del kept[next(iter(kept))]
-
-
-def _within(seconds: float, starts: Iterable[float], now: float) -> int:
-    return sum(now - start < seconds for start in starts)
-
-
-def _is_reached(count: int, limit: int) -> bool:
-    return limit > 0 and count >= limit
+            return CallerBounds(at_once=self.anonymous_at_once, per_day=self.anonymous_per_day)
+        return CallerBounds(at_once=self.at_once, per_10_minutes=self.per_10_minutes, per_day=self.per_day)

@@ -4,6 +4,9 @@ A caller of a model that is down would wait for a dial that fails, and then hear
 circuit is open new calls get the fallback at once. No call is ever a probe: a task of the server dials the
 model when `probe_due` says so, and reports how that went.
 
+What another process has found out is a hint: the model is probed from here at once, and what that comes to
+counts. A machine whose own way to the model is broken closes nobody's line for longer than one dial.
+
 Pure: the time is passed in, always of one clock that never goes back.
 """
 
@@ -69,7 +72,7 @@ class Circuit:
         assert probe_every_s > 0
         self._open_s, self._probe_every_s = open_s, probe_every_s
         self._opened_at: float | None = None
-        self._next_probe_at = 0.0
+        self._half_open_at = self._next_probe_at = 0.0
         self._failed_in_a_row: deque[float] = deque(maxlen=FAILURES_IN_A_ROW)
         # When, and whether it failed.
         self._attempts: deque[tuple[float, bool]] = deque(maxlen=ATTEMPTS_LOOKED_AT)
@@ -92,7 +95,7 @@ class Circuit:
         """Where it stands."""
         if self._opened_at is None:
             return State.CLOSED
-        return State.OPEN if now < self._opened_at + self._open_s else State.HALF_OPEN
+        return State.OPEN if now < self._half_open_at else State.HALF_OPEN
 
     def is_open(self, now: float) -> bool:
         """Whether new calls get the fallback at once; a half-open circuit lets none through either."""
@@ -132,6 +135,16 @@ class Circuit:
         if is_fatal or self._is_down(now):
             self._open(now)
 
+    def suspected(self, now: float) -> None:
+        """Another process has found the model down. It is looked at from here at once, before any call is."""
+        if self._opened_at is None:
+            self._opened_at = self._half_open_at = self._next_probe_at = now
+
+    def hoped_for(self, now: float) -> None:
+        """Another process has reached the model again. It is looked at from here at once."""
+        if self._opened_at is not None:
+            self._half_open_at = self._next_probe_at = now
+
     def _is_down(self, now: float) -> bool:
         in_a_row = self._failed_in_a_row
         if len(in_a_row) == FAILURES_IN_A_ROW and now - in_a_row[0] <= FAILURES_WITHIN_S:
@@ -141,7 +154,7 @@ class Circuit:
 
     def _open(self, now: float) -> None:
         self._opened_at = now
-        self._next_probe_at = now + self._open_s
+        self._half_open_at = self._next_probe_at = now + self._open_s
 
     def _close(self) -> None:
         self._opened_at = None
@@ -177,6 +190,16 @@ class Circuits:
     def failed(self, model: str, now: float, *, is_fatal: bool = False) -> None:
         """The model could not be reached, or refused us; see `Circuit.failed`."""
         self._of(model, now).failed(now, is_fatal)
+
+    def suspected(self, model: str, now: float) -> None:
+        """Another process has found it down; see `Circuit.suspected`. It matters where calls ask for it."""
+        if model in self._wanted_at:
+            self._of(model, now).suspected(now)
+
+    def hoped_for(self, model: str, now: float) -> None:
+        """Another process has reached it again."""
+        if model in self._circuits:
+            self._circuits[model].hoped_for(now)
 
     def probes_due(self, now: float) -> list[str]:
         """The models to dial now. Asking takes their turn."""

@@ -138,7 +138,16 @@ class Draining:
             return self._goes_at
         return max(self._ends_at, self._goes_at) if self.step is DrainStep.HANDING_OVER else self._ends_at
 
-    def hold(self, call_sid: str, held: int, now: float, *, is_live: bool, restart_s: float) -> Hold:
+    def hold(
+        self,
+        call_sid: str,
+        held: int,
+        now: float,
+        *,
+        is_live: bool,
+        restart_s: float,
+        is_alone: bool = True,
+    ) -> Hold:
         """How long a caller waits whose call was handed over; `TimePassed` is to be told after it.
 
         Args:
@@ -147,6 +156,7 @@ class Draining:
             now: the time.
             is_live: whether this call is still counted: its socket is being closed.
             restart_s: from the end of this process until the next one answers.
+            is_alone: whether no other process serves the number.
         """
         self._back_at.pop(call_sid, None)
         stays_until = leaves_at = now
@@ -163,6 +173,7 @@ class Draining:
             stays_s=stays_until - now,
             leaves_within_s=max(0.0, leaves_at - now),
             restart_s=restart_s,
+            is_alone=is_alone,
         )
         if answer.back_within_s is not None:
             self._back_at[call_sid] = now + answer.back_within_s

@@ -8,6 +8,9 @@ How long that is, the process knows when its last call has ended. Until then the
 for those who come back: a moment of silence first, in which most of the others end as well, then rounds of
 words and a pause. The last wait spans the gap.
 
+Where another process serves the same number there is no gap: the caller waits a moment, and whoever is asked
+next goes on with them. It may be this one once more, so a few moments are followed by words.
+
 Pure: times come in, the wait comes out.
 """
 
@@ -22,6 +25,9 @@ MOMENT_S: Final = 1
 
 PAUSE_S: Final = 3
 """After each "one moment, please": who hears nothing for longer takes the line for dead."""
+
+MOMENTS_MAX: Final = 2
+"""In a row: with the next question behind each they are the silence that nobody notices. Then come words."""
 
 WORDS_S: Final = 0.7
 """Of these words, at the least: a voice says them in 0.7 to 1.5 s."""
@@ -47,7 +53,15 @@ class Hold:
     """This process must still be here so long: Twilio asks it again. None after its last word."""
 
 
-def hold(*, held: int, others_live: bool, stays_s: float, leaves_within_s: float, restart_s: float) -> Hold:
+def hold(
+    *,
+    held: int,
+    others_live: bool,
+    stays_s: float,
+    leaves_within_s: float,
+    restart_s: float,
+    is_alone: bool = True,
+) -> Hold:
     """The wait of a caller whose stream has been handed over.
 
     Args:
@@ -56,7 +70,11 @@ def hold(*, held: int, others_live: bool, stays_s: float, leaves_within_s: float
         stays_s: how long it may stay if it must.
         leaves_within_s: how long it stays at the most as things stand.
         restart_s: from its end until the next one answers.
+        is_alone: whether no other process serves the number.
     """
+    if not is_alone:
+        rounds, back_s = (0, MOMENT_BACK_S) if held < MOMENTS_MAX else (1, ROUND_BACK_S)
+        return Hold(rounds, back_s if stays_s >= back_s else None)
     if not held and stays_s >= MOMENT_BACK_S:
         return Hold(0, MOMENT_BACK_S)
     if others_live and stays_s >= ROUND_BACK_S:

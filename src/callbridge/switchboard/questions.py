@@ -6,6 +6,9 @@ known by the CallSid. What follows a stream is asked once for each stream, and t
 for which one; Twilio signs the address, so nobody makes a question about another stream of an old one. The
 header `I-Twilio-Idempotency-Token` tells a retry, too, but nobody signs it.
 
+Two processes may be asked the same in one moment, and note an answer each. The first one counts, in the order
+of the state that they share: both read it again, and tell Twilio that.
+
 Pure: the facts of the call come in.
 """
 
@@ -108,16 +111,19 @@ class Asked:
         if not self.is_known:
             return Offer.FIRST
         is_ringing = call_status == "ringing"
-        is_answered = bool(self.begun) and not is_ringing
-        if self.offered is not None and now < self._offered_until(self.offered) and not is_answered:
+        if self.holds_an_offer(now) and (is_ringing or not self.begun):
             return Offer.AGAIN
         if is_ringing:
             return Offer.OVER  # It rang long ago: who rings with its name repeats what was said then.
         # Who was not taken may try again, in a flow that comes back here.
         return Offer.FIRST if self.offered is not None and self.offered.declined else Offer.GOES_ON
 
-    def _offered_until(self, offered: facts.CallOffered) -> float:
-        return self.offered_at + OFFER_S if offered.promise is None else float(offered.promise.expires_at)
+    def holds_an_offer(self, now: float) -> bool:
+        """Whether what this call was told when it rang is to be told again."""
+        if self.offered is None:
+            return False
+        promise = self.offered.promise
+        return now < (self.offered_at + OFFER_S if promise is None else float(promise.expires_at))
 
     def resolved(self, question: Question) -> Question:
         """The question with its stream, where the address does not say which one."""
@@ -130,6 +136,11 @@ class Asked:
         """
         return max(self.latest, question.stream) + 1
 
+    def holds_an_answer(self, question: Question, now: float) -> bool:
+        """Whether what the same question was told before is to be told again."""
+        before = self.answers.get(question)
+        return before is not None and (before.promise is None or now < before.promise.expires_at)
+
     def answer_to(self, question: Question, call_status: str, now: float) -> facts.StreamAsked | None:
         """What the same question was told before, to be told again; None when it is to be decided.
 
@@ -141,8 +152,9 @@ class Asked:
             return _HANG_UP if self.is_over else None
         if before is None:
             return _HANG_UP if self.is_over or question.stream < self.latest else None
-        if before.promise is None or now < before.promise.expires_at:
+        if self.holds_an_answer(question, now):
             return before
+        assert before.promise is not None, "what promised nothing holds"
         return _HANG_UP if self.begun >= before.promise.stream else None
 
 
@@ -151,6 +163,8 @@ def read_asked(found: Iterable[tuple[float, facts.Fact]]) -> Asked:
     asked = Asked()
     for at, fact in found:
         match fact:
+            case facts.CallOffered() if asked.holds_an_offer(at) and not asked.begun:
+                pass  # Of a process that did not see the first one.
             case facts.CallOffered():
                 asked.offered, asked.offered_at, asked.is_known = fact, at, True
                 asked.latest = max(asked.latest, 0 if fact.declined else 1)
@@ -167,10 +181,13 @@ def read_asked(found: Iterable[tuple[float, facts.Fact]]) -> Asked:
 
 
 def _read_answer(asked: Asked, fact: facts.StreamAsked, at: float) -> None:
+    question = Question(fact.stream, fact.held, fact.transfer)
+    is_second = fact.follows != Continuation.HANG_UP and asked.holds_an_answer(question, at)
+    if is_second:
+        return  # Of a process that did not see the first one. That a call is over is news all the same.
     if fact.promise is not None:
         asked.latest = max(asked.latest, fact.promise.stream)
     if fact.stream and fact.follows in _ANSWERS:
-        question = Question(fact.stream, fact.held, fact.transfer)
         asked.answers[question], asked.answered_at[question] = fact, at
     if fact.follows in {Continuation.HANG_UP, Continuation.SAY_GOODBYE}:
         asked.is_over = True

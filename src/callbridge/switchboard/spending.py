@@ -4,6 +4,8 @@ What a call costs is known after each of its responses. The calls that are live 
 on for a while, and are ended when a fifth more was spent. What each of them may cost after that is the
 response that it is making, and its goodbye.
 
+Several processes with one state tell each other what they spend, so each has the account of all.
+
 In memory and pure: the time is passed in, always of one clock that never goes back. What a store kept in
 wall-clock time is brought to that clock by `restore`.
 """
@@ -46,18 +48,26 @@ class Spending:
     ) -> None:
         self._per_hour_max = per_hour_max_microdollars
         self._per_day_max = per_day_max_microdollars
-        # In the order of time.
         self._by_minute: dict[int, int] = {}
+        # Both sums are counted once a minute, and kept up in between: with many processes, bills come often.
+        self._counted_at: int | None = None
+        self._in_hour = self._in_day = 0
 
     def __repr__(self) -> str:
         return f"<Spending minutes={len(self._by_minute)} microdollars={sum(self._by_minute.values())}>"
 
-    def add(self, now: float, microdollars: int) -> SpendLevel | None:
-        """Something was spent just now. Answers the level that this has led to, where it is a higher one."""
-        self._add(now, microdollars)
-        in_hour, in_day = self.hour_microdollars(now), self.day_microdollars(now)
-        after = self._level(in_hour, in_day)
-        return after if after > self._level(in_hour - microdollars, in_day - microdollars) else None
+    def add(self, now: float, microdollars: int, age_s: float = 0.0) -> SpendLevel | None:
+        """Something was spent. Answers the level that this has led to, where it is a higher one.
+
+        Args:
+            now: the time.
+            microdollars: how much.
+            age_s: how long ago, where another process has spent it. Of its clock's future is of now.
+        """
+        before = self.level(now)
+        self._add(now, now - max(0.0, age_s), microdollars)
+        after = self.level(now)
+        return after if after > before else None
 
     def level(self, now: float) -> SpendLevel:
         """What may go on."""
@@ -65,31 +75,45 @@ class Spending:
 
     def hour_microdollars(self, now: float) -> int:
         """Spent in the last hour."""
-        return self._since(_minute(now) - _HOUR)
+        self._count(_minute(now))
+        return self._in_hour
 
     def day_microdollars(self, now: float) -> int:
         """Spent in the last day."""
-        return self._since(_minute(now) - _DAY)
+        self._count(_minute(now))
+        return self._in_day
 
     def restore(self, spent: Iterable[tuple[float, int]], *, wall_now: float, now: float) -> None:
-        """Takes over what earlier processes spent.
+        """Takes over what earlier processes spent, and others have spent so far.
 
         Args:
             spent: wall-clock seconds and microdollars, in any order. Those of the last day are enough.
             wall_now: the wall clock at this moment.
             now: the same moment on the clock of all other methods.
         """
-        for at, microdollars in sorted(spent):
-            age_s = max(0.0, wall_now - at)  # A wall clock that was set back makes no future.
-            if age_s <= (_DAY + 1) * _BUCKET_S:
-                self._add(now - age_s, microdollars)
+        for at, microdollars in spent:
+            # A wall clock that was set back makes no future.
+            self._add(now, now - max(0.0, wall_now - at), microdollars)
 
-    def _add(self, at: float, microdollars: int) -> None:
+    def _add(self, now: float, at: float, microdollars: int) -> None:
         assert microdollars >= 0, "nobody pays us"
-        minute = _minute(at)
-        if minute not in self._by_minute:
-            self._forget_before(minute - _DAY)
+        this_minute, minute = _minute(now), _minute(at)
+        self._count(this_minute)
+        if minute < this_minute - _DAY:
+            return
         self._by_minute[minute] = self._by_minute.get(minute, 0) + microdollars
+        self._in_day += microdollars
+        if minute >= this_minute - _HOUR:
+            self._in_hour += microdollars
+
+    def _count(self, this_minute: int) -> None:
+        """Makes the sums those of this minute; what no window has any more is forgotten."""
+        if self._counted_at == this_minute:
+            return
+        self._counted_at = this_minute
+        self._by_minute = {at: spent for at, spent in self._by_minute.items() if at >= this_minute - _DAY}
+        self._in_day = sum(self._by_minute.values())
+        self._in_hour = sum(spent for at, spent in self._by_minute.items() if at >= this_minute - _HOUR)
 
     def _level(self, in_hour: int, in_day: int) -> SpendLevel:
         """By the cap of which more was spent."""
@@ -97,17 +121,6 @@ class Spending:
         if percent >= ENDS_CALLS_AT_PERCENT:
             return SpendLevel.CALLS_END
         return SpendLevel.CAP_REACHED if percent >= 100 else SpendLevel.WITHIN_CAPS
-
-    def _since(self, minute: int) -> int:
-        total = 0
-        for at, spent in reversed(self._by_minute.items()):  # The latest come last: an hour is 61 of 1,441.
-            if at < minute:
-                break
-            total += spent
-        return total
-
-    def _forget_before(self, minute: int) -> None:
-        self._by_minute = {at: spent for at, spent in self._by_minute.items() if at >= minute}
 
 
 def _minute(at: float) -> int:

@@ -79,7 +79,7 @@ class Door(FrontDesk):
 
     def offered(self, call_sid: str = CALL) -> None:
         """The webhook of the call came before."""
-        assert self.desk.admission.offer(call_sid, self.desk.caller_key(CALLER), "m", self.now) is None
+        assert self.desk.admission.offer(call_sid, "m", self.now) is None
 
     @contextlib.asynccontextmanager
     async def socket(self, *, signature: str | None = SIGNATURE) -> AsyncIterator[Socket]:
@@ -213,8 +213,11 @@ async def test_of_too_many_sockets_the_oldest_gives_way() -> None:
     assert sum("gave way" in end.detail for end in strangers) == 1
 
 
-async def test_when_the_state_does_not_answer_its_waiters_are_bounded() -> None:
+async def test_when_the_state_does_not_answer_its_waiters_are_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Whoever has a token of ours does not give way; so another one more is refused, and not let in."""
+    monkeypatch.setattr("callbridge.server.process.desk.CLAIM_S", BOUND_S)
     door = Door()
     door.state.is_stalled = True
     async with contextlib.AsyncExitStack() as flood:

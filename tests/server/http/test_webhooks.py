@@ -623,15 +623,14 @@ async def stops(world: World) -> None:
     ("happens", "follows"),
     [
         (stops, Continuation.HOLD),
-        (cannot_write, Continuation.FALL_BACK),
-        *((it, Continuation.RESUME) for it in (is_late, lost_its_model, spent_it_all, drains)),
+        *((it, Continuation.RESUME) for it in (cannot_write, is_late, lost_its_model, spent_it_all, drains)),
     ],
 )
 async def test_what_is_against_a_new_call_is_hardly_against_an_old_one(
     answered: World, happens: Callable[[World], Any], follows: Continuation
 ) -> None:
     """Hanging up on somebody who was admitted is worse than one call over a limit. A process that hands over
-    lets the next one go on with the call; one without its record does not know how often it came back.
+    lets the next one go on with the call.
     """
     answered.ended(EndReason.MEDIA_LOST)
     await happens(answered)

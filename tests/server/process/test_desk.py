@@ -66,8 +66,8 @@ async def test_calls_of_the_process_before_count() -> None:
     for _ in range(3):
         state.note_call(other, WALL - REMEMBERED_S - 1)
     async with desk.opened():
-        assert desk.admission.offer(CALL, key, "m", 50.0) is DeclineReason.CALLER_LIMIT
-        assert desk.admission.offer(CALL, other, "m", 50.0) is None
+        assert await desk.taking.offer(CALL, CALLER, "m") is DeclineReason.CALLER_LIMIT
+        assert await desk.taking.offer(CALL, "+14155550111", "m") is None
 
 
 async def test_money_spent_by_the_process_before_counts() -> None:

@@ -158,7 +158,7 @@ async def test_a_rate_limit_lowers_the_calls_and_leaves_the_circuit() -> None:
     """The model is well, and we ask too much of it."""
     front = FrontDesk()
     for number in range(10):
-        front.desk.admission.offer(f"CA{number}", f"caller {number}", MODEL, front.now)
+        front.desk.admission.offer(f"CA{number}", MODEL, front.now)
     told(front, *[trouble(status=429, is_rate_limit=True)] * 20)
     assert front.desk.admission.limit(front.now) == 9
     assert not front.desk.circuits.is_open(MODEL, front.now)

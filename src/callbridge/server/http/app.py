@@ -33,6 +33,7 @@ from callbridge.server.http.trust import Trust
 from callbridge.server.http.webhooks import webhook_router
 from callbridge.server.process.after_calls import lives_of_records, open_all_records
 from callbridge.server.process.desk import Desk, open_desk
+from callbridge.server.process.neighbours import live_among_neighbours
 from callbridge.server.process.organs import guarded, watch_state
 from callbridge.server.process.probe import probe_forever
 from callbridge.server.process.refusals import count_refusals
@@ -223,6 +224,7 @@ def _lifespan_of(
                 "refusals": lambda: count_refusals(desk.refused, desk.now),
                 "model probe": lambda: probe_forever(desk),
                 "news of texts": texting.watch_forever,
+                "neighbours": lambda: live_among_neighbours(desk),
             }
             organs = [
                 tasks.create_task(guarded(organ, live, give_up=give_up, now=desk.now), name=organ)

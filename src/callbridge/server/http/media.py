@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from fastapi import WebSocket, WebSocketDisconnect
@@ -23,7 +23,9 @@ from callbridge.bridge.legs.callback_leg import CallbackLeg
 from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX, PHONE_PATIENCE
 from callbridge.call.codes import TRY_AGAIN_LATER
 from callbridge.call.events import Leg, StreamAdmitted, StreamRefused
+from callbridge.call.facts import StreamEnded
 from callbridge.call.telephone_facts import TransferAsked
+from callbridge.call.wishes import Resume
 from callbridge.server.config.addresses import MEDIA_STREAM_PATH
 from callbridge.server.config.say import are_for
 from callbridge.server.http.about import about, description_in
@@ -32,6 +34,7 @@ from callbridge.server.process.fast_lane import take_over
 from callbridge.server.process.recalling import shelf_of
 from callbridge.server.process.refusals import tell_first
 from callbridge.server.process.texting import CallOutside
+from callbridge.server.process.within import within
 from callbridge.switchboard.continuation import read_facts, read_history
 from callbridge.switchboard.sockets import UnStartedSockets
 from callbridge.switchboard.spending import SpendLevel
@@ -48,6 +51,10 @@ if TYPE_CHECKING:
     from callbridge.server.process.recalling import Minutes
     from callbridge.server.process.texting import Texting
     from callbridge.wire.media_streams import StartFacts
+
+READ_S: Final = 0.5
+"""How long a caller waits for what is known of their call. With the token, and what is remembered of them,
+that is a second and a half of a silence that becomes noticeable at about four."""
 
 SPREAD_STEPS = 1000
 """Retries of calls that failed together are spread over so many moments."""
@@ -123,6 +130,8 @@ class _Visit:
         """Of the caller, and the called one."""
         self._call_sid: str | None = None
         """The call that it carries; nothing before it is admitted."""
+        self._comes_back = True
+        """Whether another stream is to follow its end, as far as anybody knows."""
         self._is_free = False
         """What it held was given back."""
 
@@ -157,6 +166,8 @@ class _Visit:
             self._door.texting.ended(self._call_sid, self._agent)
             self._desk.admission.ended(self._call_sid, self._desk.now())
             assert self._bridge is not None
+            if self._desk.live_calls.find(self._call_sid) is self._bridge:
+                self._desk.taking.stream_ended(self._call_sid, comes_back=self._comes_back)
             self._desk.live_calls.lingers(self._bridge)
             self._desk.live_calls.remove(self._call_sid, self._bridge)
 
@@ -181,6 +192,8 @@ class _Visit:
         self._door.observe(fact)
         if self._minutes is not None:
             self._minutes(fact)
+        if isinstance(fact, StreamEnded):
+            self._comes_back = fact.follows == Resume()
         if isinstance(fact, TransferAsked) and fact.is_held:
             assert self._bridge is not None
             self._desk.people.ask(fact, *self._numbers, self._bridge.transfer_told)
@@ -195,10 +208,11 @@ class _Visit:
             # The caller went while the token was judged: what it holds was given back, so it takes no more.
             return StreamRefused("the stream has ended")
         caller, called = self._numbers = _numbers(start)
-        if not self._take_place(start.call_sid, caller):
+        if not self._take_place(start.call_sid, caller, continues=found.continues):
             return StreamRefused("the process is about to stop")
         desk = self._desk
-        events = await desk.state.events(start.call_sid)
+        # Without its past the call goes on as well: silence is worse than an agent who has forgotten.
+        events = await within(READ_S, desk.state.events(start.call_sid)) or ()
         back = await desk.recalling.begins(start.call_sid, found.agent, caller, events)
         events, self._minutes = back.events, back.minutes
         earlier = [fact for _, fact in read_facts(events)]
@@ -233,22 +247,23 @@ class _Visit:
         found = desk.tokens.check(token, start.call_sid, start.account_sid, caller, called, desk.wall_now())
         if isinstance(found, Redeemed):
             self._door.sockets.vouched_for(self)
-            if not await desk.state.claim_token(found.digest, found.expires_at):
+            if not await desk.is_first_use(found.digest, found.expires_at):
                 return Refusal.USED
         return found
 
-    def _take_place(self, call_sid: str, caller: str) -> bool:
+    def _take_place(self, call_sid: str, caller: str, *, continues: bool) -> bool:
         """From here on the socket is a call: one whose webhook another process answered is one as well."""
         desk, now = self._desk, self._desk.now()
         desk.look_around()
         if not desk.admission.started(call_sid, now):
-            desk.admission.continue_(call_sid, desk.caller_key(caller), now)
+            desk.admission.continue_(call_sid, now)
             if not desk.admission.started(call_sid, now):
                 return False
         self._door.sockets.settled(self)
         self._call_sid = call_sid
         assert self._bridge is not None
         desk.live_calls.add(call_sid, self._bridge)
+        desk.taking.carried(call_sid, caller, continues=continues)
         return True
 
 

@@ -10,7 +10,8 @@ from callbridge.call.facts import CallReported, StreamReported
 from callbridge.server.config.addresses import CALL_STATUS_PATH, STREAM_STATUS_PATH
 from callbridge.server.http.forms import Forms, twilio_routes, twiml_response
 from callbridge.server.http.transfers import Transfers
-from callbridge.switchboard.continuation import CALL_OVER
+from callbridge.server.process.tellings import ENDED, tell_its_carrier
+from callbridge.switchboard.continuation import CALL_OVER, read_history
 from callbridge.telephony import twiml
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class _News:
             sequence_number=form.get("SequenceNumber"),
         )
         if news.status in CALL_OVER:
+            known = await self._desk.events(form.call_sid)
+            tell_its_carrier(self._desk, form.call_sid, read_history(known), ENDED)
             await self._transfers.caller_is_gone(form.call_sid)
             await self._desk.recalling.is_over(form.call_sid, form.get("From"))
             self._desk.release(form.call_sid)

@@ -1,12 +1,16 @@
 """The webhooks of a call that rings, and of one whose stream has ended.
 
-No model and no network stands before a document, and of the disk a ringing phone waits half a second at the
-most. Every webhook may come twice, to this process or to another one: the second is told what the first was,
-and causes nothing (`switchboard/questions.py`).
+No model stands before a document, and what keeps the state is waited for a second and a half at the most, in
+all; while it cannot be asked no call is taken, and those there are go on.
+
+Every webhook may come twice, to this process or to another one: the second is told what the first was, and
+causes nothing (`switchboard/questions.py`). Where two processes are asked at once, what was noted first
+counts for both.
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -23,11 +27,20 @@ from callbridge.server.http.fallback import comes_from_human, fall_back, last_re
 from callbridge.server.http.forms import Forms, TwilioForm, twilio_routes, twiml_response
 from callbridge.server.http.probed import answer_to_probe
 from callbridge.server.http.transfers import Transfers
-from callbridge.server.process.desk import agent_in
+from callbridge.server.process.desk import agent_in, is_same
 from callbridge.server.process.live_calls import falls_silent
 from callbridge.server.process.refusals import tell_first
+from callbridge.server.process.tellings import ENDED, REPLACED, tell_its_carrier
+from callbridge.server.process.within import within
 from callbridge.switchboard.admission import DeclineReason
-from callbridge.switchboard.continuation import CALL_OVER, Continuation, decide, read_facts, read_history
+from callbridge.switchboard.continuation import (
+    CALL_OVER,
+    CONTINUATIONS_MAX,
+    Continuation,
+    decide,
+    read_facts,
+    read_history,
+)
 from callbridge.switchboard.holding import MOMENT_S, PAUSE_S
 from callbridge.switchboard.questions import Asked, Offer, Question, read_asked
 from callbridge.switchboard.transfer import read_transfers
@@ -42,8 +55,12 @@ if TYPE_CHECKING:
 
     from callbridge.agents.choosing.choice import Chosen
     from callbridge.server.process.desk import Desk
+    from callbridge.state.state import CallEvent
     from callbridge.switchboard.continuation import CallHistory
     from callbridge.switchboard.transfer import TransferSoFar
+
+READ_S: Final = 1.0
+"""How long what is known of a call is waited for when its stream has ended. The caller hears nothing then."""
 
 RETRIES: Final = "#rc=5"
 """Twilio tries five times more where nobody listens. It neither sends nor signs this part of an address."""
@@ -94,8 +111,11 @@ class _Webhooks:
             match offer:
                 case Offer.FIRST:
                     offered = await self._offer(form, described(request, form))
-                    await (desk.kept() if offered.promise is None else desk.start_kept(call_sid))
-                    return self._answer_offer(form, offered, desk.wall_now())
+                    kept = desk.kept() if offered.promise is None else desk.start_kept(call_sid)
+                    first = read_asked(await desk.known(call_sid)) if await kept else None
+                    if first is None or first.offered is None or is_same(first.offered, offered):
+                        return self._answer_offer(form, offered, desk.wall_now())
+                    return self._answer_offer(form, first.offered, first.offered_at, is_repeated=True)
                 case Offer.AGAIN:
                     assert asked.offered is not None, "what was offered is offered again"
                     return self._answer_offer(form, asked.offered, asked.offered_at, is_repeated=True)
@@ -112,15 +132,12 @@ class _Webhooks:
         desk, caller, called = self._desk, form.get("From"), form.get("To")
         chosen = await desk.plans.choose(about(desk, form.call_sid, caller, called, said))
         log = _log.bind(call_sid=form.call_sid, caller=masked_number(caller), called=masked_number(called))
-        desk.look_around()
-        key, agent = desk.caller_key(caller), chosen.name
-        model = desk.plans.model(agent)
+        agent = chosen.name
         leads_back, priced_as = comes_from_human(desk, form), desk.prices.inbound(caller, called)
-        if reason := desk.admission.offer(form.call_sid, key, model, desk.now()):
+        if reason := await desk.taking.offer(form.call_sid, caller, desk.plans.model(agent)):
             log.warning("call_declined", reason=reason.value)
             offered = CallOffered(caller, called, reason.value, agent, leads_back, priced_as=priced_as)
         else:
-            desk.state.note_call(key, desk.wall_now())
             log.info("call_offered", direction=form.get("Direction"), agent=agent)
             self._note_for_the_agent(form.call_sid, said, chosen)
             promise = self._promise(form, 1, agent)
@@ -163,7 +180,8 @@ class _Webhooks:
 
     async def _what_follows(self, form: TwilioForm, question: Question) -> Response:
         desk, call_sid, status = self._desk, form.call_sid, form.get("CallStatus")
-        asked = read_asked(read_facts(await desk.state.events(call_sid)))
+        told = _Told(desk, call_sid)
+        asked = read_asked(read_facts(await told.events()))
         question = asked.resolved(question)
         is_told = asked.answer_to(question, status, desk.wall_now()) is not None
         # Of a call that is over its end may be known, and its stream hang in the air all the same.
@@ -172,17 +190,23 @@ class _Webhooks:
             self._tell_of("stream_ended_early", call_sid)
             return self._hold(question, rounds=0)
         async with desk.one_by_one.of(call_sid):
-            events = await desk.state.events(call_sid)
+            events = await told.events()
             found, history = read_facts(events), read_history(events)
             asked, transfers = read_asked(found), read_transfers(found)
             before = asked.answer_to(question, status, desk.wall_now())
+            tell_its_carrier(desk, call_sid, history, ENDED if status in CALL_OVER else REPLACED)
             history = replace(history, follows=self._transfers.follows(history, transfers))
             desk.recalling.looks_back(form.get("From"), events)
-            answer = before or await self._decide(form, question, asked, history, transfers)
-            if before is None:
+            answer = before
+            if answer is None:
+                answer = await self._decide(form, question, asked, history, transfers, knows=told.is_known)
                 # Before the answer: the number of continuations is the bound of them.
                 desk.note(call_sid, answer)
-                await desk.start_kept(call_sid)
+                if await desk.start_kept(call_sid):
+                    asked = read_asked(await desk.known(call_sid))
+                    first = asked.answer_to(question, status, desk.wall_now())
+                    if first is not None and not is_same(first, answer):
+                        before = answer = first
         if answer.follows == Continuation.PUT_THROUGH:
             return twiml_response(self._put_through(form, question, history, transfers))
         agent = agent_in(fact for _, fact in found)
@@ -224,10 +248,16 @@ class _Webhooks:
         asked: Asked,
         history: CallHistory,
         transfers: Mapping[str, TransferSoFar],
+        *,
+        knows: bool,
     ) -> StreamAsked:
-        """What follows, with what it takes. Nothing is done to a call that somebody has sent elsewhere."""
+        """What follows, with what it takes. Nothing is done to a call that somebody has sent elsewhere.
+
+        Without its past (`knows`) a call goes on as well: its address says how often it has, and is signed.
+        """
         desk = self._desk
         desk.look_around()
+        has_past = knows and desk.condition.has_healthy_store
         # A call that nobody knows may be one of long ago, about which somebody repeats a captured question:
         # it may have a place, and none beyond the last.
         may_stay = asked.is_known or desk.admission.has_room(desk.now())
@@ -239,7 +269,7 @@ class _Webhooks:
             follows=behind,
             continued_at=history.continued_at,
             now=desk.wall_now(),
-            can_continue=desk.condition.has_healthy_store and may_stay,
+            can_continue=may_stay and (has_past or question.stream <= CONTINUATIONS_MAX),
             never_began=history.never_began,
             is_stopped=history.ended is EndReason.CALLER_HANGUP,
             held=question.held,
@@ -253,15 +283,15 @@ class _Webhooks:
         answer = StreamAsked(follows.value, history.ended, question.stream, question.held, question.transfer)
         match follows:
             case Continuation.RESUME | Continuation.RETURN:
-                refused = desk.admission.continue_(
-                    form.call_sid, desk.caller_key(form.get("From")), desk.now()
-                )
+                refused = desk.admission.continue_(form.call_sid, desk.now())
                 assert refused is None, "a process that leaves holds its callers"
                 agent = history.agent or await self._chosen_before(form, asked)
                 promise = self._promise(form, asked.next_stream(question), agent)
                 return structs.replace(answer, promise=promise)
             case Continuation.HOLD:
-                held = desk.drain.hold(form.call_sid, question.held, self._settings.restart_seconds)
+                is_alone = all(other.is_leaving for other in await desk.others())
+                restart_s = self._settings.restart_seconds
+                held = desk.drain.hold(form.call_sid, question.held, restart_s, is_alone=is_alone)
                 return structs.replace(answer, rounds=held.rounds)
             case Continuation.MOVED:
                 pass
@@ -352,6 +382,24 @@ class _Webhooks:
                 fallback=last_resort(desk, form, promise.agent, promise.expires_at - LIFETIME_S),
             )
         )
+
+
+class _Told:
+    """What the state has of a call that a webhook is about; asked for `READ_S` at the most, in all."""
+
+    def __init__(self, desk: Desk, call_sid: str) -> None:
+        self._desk, self._call_sid = desk, call_sid
+        self._left_s = READ_S
+        self.is_known = True
+        """Whether it has answered each time."""
+
+    async def events(self) -> tuple[CallEvent, ...]:
+        """Its events as they are now; none when the state keeps a caller waiting."""
+        began_at = asyncio.get_running_loop().time()
+        found = await within(self._left_s, self._desk.state.events(self._call_sid))
+        self._left_s = max(0.0, self._left_s - (asyncio.get_running_loop().time() - began_at))
+        self.is_known = self.is_known and found is not None
+        return found or ()
 
 
 def _question(request: Request) -> Question:

@@ -43,16 +43,13 @@ from callbridge.server.process.one_by_one import OneByOne
 from callbridge.server.process.people import People
 from callbridge.server.process.recalling import Recalling
 from callbridge.server.process.recordings import Recordings
+from callbridge.server.process.taking import CLAIM_S, Taking
 from callbridge.server.process.tapes import LAST_PIECES_S
+from callbridge.server.process.used_tokens import UsedTokens
+from callbridge.server.process.within import within
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import Admission, Condition, DeclineReason
-from callbridge.switchboard.callers import (
-    ANONYMOUS,
-    CallerLimits,
-    CallsPerCaller,
-    key_of,
-    remembered_key,
-)
+from callbridge.switchboard.callers import ANONYMOUS, CallsPerCaller, key_of, remembered_key
 from callbridge.switchboard.circuit import Circuits
 from callbridge.switchboard.continuation import read_facts
 from callbridge.switchboard.putting_through import Rings
@@ -74,12 +71,13 @@ if TYPE_CHECKING:
     from callbridge.server.config.settings import Settings
     from callbridge.server.process.records import RecordKeeping
     from callbridge.server.process.webhook_sending import WebhookSending
-    from callbridge.state.state import State
+    from callbridge.state.neighbours import ProcessSeen
+    from callbridge.state.state import CallEvent, State
     from callbridge.telephony.rest.client import TwilioRest
     from callbridge.telephony.twiml import Words
 
 REMEMBERED_S: Final = 24 * 3600.0
-"""Limits look back one day."""
+"""Caps look back one day."""
 
 DISK_S: Final = 0.25
 """How long a webhook waits for the disk, which takes a millisecond."""
@@ -95,7 +93,8 @@ class Desk:
     waiting: WaitingRoom
     tokens: StreamTokens
     circuits: Circuits
-    callers: CallerLimits
+    callers: CallsPerCaller
+    """What each caller may have."""
     spending: Spending
     condition: Condition
     admission: Admission
@@ -113,6 +112,8 @@ class Desk:
     """Who was turned away, and what was repeated."""
     circuit_opened: asyncio.Event = field(default_factory=asyncio.Event)
     """Wakes whoever probes the model."""
+    told_down: set[str] = field(default_factory=set)
+    """Models of which this process has told the others that they are down."""
     one_by_one: OneByOne = field(default_factory=OneByOne)
     """Webhooks of one call."""
     rest: TwilioRest | None = None
@@ -130,9 +131,13 @@ class Desk:
     taping: Taping | None = None
     """Keeps what plays a call again; nothing where no call is taped."""
     people: People = field(init=False)
+    used_tokens: UsedTokens = field(default_factory=UsedTokens)
+    taking: Taking = field(init=False)
 
     def __post_init__(self) -> None:
         self.feed = Feed(self.wall_now)
+        self.taking = Taking(self, self.callers)
+        self.drain.watch(lambda: self.state.say(is_leaving=self.drain.is_leaving))
         self.live_calls.tell_words_to(self.feed)
         self.people = People(
             *(self.settings, self.state, self.call_tokens, self.wall_now),
@@ -217,33 +222,41 @@ class Desk:
     async def note_once(self, call_sid: str, fact: Fact) -> bool:
         """The same for news that may come twice. Whether it was the first time."""
         async with self.one_by_one.of(call_sid):
-            known = (_bare(told) for _, told in await self.known(call_sid) if told.source == facts.HTTP)
-            is_news = _bare(facts.for_the_state(fact)) not in known
+            known = (bare(told) for _, told in await self.known(call_sid) if told.source == facts.HTTP)
+            is_news = bare(facts.for_the_state(fact)) not in known
             if is_news:
                 self.note(call_sid, fact)
             return is_news
 
     async def known(self, call_sid: str) -> list[tuple[float, Fact]]:
         """The facts of the call, with the wall time of each; none when the disk keeps a phone waiting."""
-        try:
-            async with asyncio.timeout(DISK_S):
-                return read_facts(await self.state.events(call_sid))
-        except TimeoutError:
-            return []
+        return read_facts(await self.events(call_sid))
+
+    async def events(self, call_sid: str) -> tuple[CallEvent, ...]:
+        """The same as the state keeps it."""
+        return await within(DISK_S, self.state.events(call_sid)) or ()
+
+    async def is_first_use(self, digest: bytes, expires_at: float) -> bool:
+        """Whether nobody has shown this before, in any process; while that is not answered, in this one."""
+        is_first = await within(CLAIM_S, self.state.claim_token(digest, expires_at))
+        is_first_here = self.used_tokens.claim(digest, expires_at, self.wall_now())
+        return is_first_here and is_first is not False
+
+    async def others(self) -> tuple[ProcessSeen, ...]:
+        """The other processes that serve the number, as far as that is known in time."""
+        return await within(DISK_S, self.state.others()) or ()
 
     async def kept(self) -> bool:
         """Whether what was noted is on disk, which the next answer depends on; returns after `DISK_S`."""
-        if self.state.trouble is None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(DISK_S):
-                    return await self.state.flush()
-        return False
+        return self.state.trouble is None and bool(await within(DISK_S, self.state.flush()))
 
-    async def start_kept(self, call_sid: str) -> None:
+    async def start_kept(self, call_sid: str) -> bool:
         """The same before Twilio is told to open a stream: that it was not kept is a fact of the call."""
         began_at = self.now()
-        if not await self.kept():
+        is_kept = await self.kept()
+        if not is_kept:
             self.note(call_sid, NotKept("start", round((self.now() - began_at) * 1000)))
+        return is_kept
 
     def release(self, call_sid: str) -> None:
         """No stream of this call will come any more: its place is free, what was said in it is dropped."""
@@ -251,6 +264,7 @@ class Desk:
         self.call_tokens.forget(call_sid)
         self.people.let_go(call_sid)
         self.admission.abandoned(call_sid, self.now())
+        self.state.free_place(call_sid)
         self.waiting.discard(call_sid)
 
     @contextlib.asynccontextmanager
@@ -295,7 +309,6 @@ class Desk:
     async def _restore(self) -> None:
         wall_now, now = self.wall_now(), self.now()
         since = wall_now - REMEMBERED_S
-        self.callers.restore(await self.state.recent_calls(since), wall_now=wall_now, now=now)
         self.spending.restore(await self.state.spend(since), wall_now=wall_now, now=now)
 
 
@@ -334,15 +347,14 @@ def open_desk(
     # Not `or`: one without a call is false, and the drain would wait for a list that nobody fills.
     live_calls = LiveCalls() if live_calls is None else live_calls
     circuits = circuits or Circuits()
-    callers = CallerLimits(
-        CallsPerCaller(
-            at_once=settings.calls_per_caller,
-            per_10_minutes=settings.calls_per_caller_10_minutes,
-            per_day=settings.calls_per_caller_day,
-            anonymous_at_once=settings.anonymous_calls_max,
-            anonymous_per_day=settings.anonymous_calls_day,
-        ),
-        {caller_key(settings, name): calls for name, calls in (settings.calls_per_caller_of or {}).items()},
+    of = settings.calls_per_caller_of or {}
+    callers = CallsPerCaller(
+        at_once=settings.calls_per_caller,
+        per_10_minutes=settings.calls_per_caller_10_minutes,
+        per_day=settings.calls_per_caller_day,
+        anonymous_at_once=settings.anonymous_calls_max,
+        anonymous_per_day=settings.anonymous_calls_day,
+        at_once_of={caller_key(settings, name): calls for name, calls in of.items()},
     )
     spending = Spending(
         per_hour_max_microdollars=_cap(settings.spend_per_hour_max),
@@ -364,7 +376,6 @@ def open_desk(
             calls_max=settings.calls_max,
             starts_per_second=settings.call_starts_per_second,
             circuits=circuits,
-            callers=callers,
             spending=spending,
             condition=condition,
         ),
@@ -385,9 +396,14 @@ def agent_in(told: Iterable[Fact]) -> str:
     return ([fact.agent for fact in of_agents if fact.agent] or [""])[-1]
 
 
-def _bare(fact: Fact) -> Fact:
+def bare(fact: Fact) -> Fact:
     """What a fact says, whenever that was."""
     return msgspec.structs.replace(fact, call_sid="", source="", number=0, at_ms=0)
+
+
+def is_same(read: Fact, noted: Fact) -> bool:
+    """Whether what the state has is what was noted here."""
+    return bare(read) == bare(facts.for_the_state(noted))
 
 
 def caller_key(settings: Settings, caller: str) -> str:

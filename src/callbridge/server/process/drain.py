@@ -29,6 +29,8 @@ from callbridge.switchboard.draining import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from callbridge.server.process.live_calls import LiveCalls
     from callbridge.switchboard.holding import Hold
 
@@ -46,10 +48,15 @@ class Drain:
         self._draining = Draining(drain_s, hand_over_s)
         self._timer: asyncio.TimerHandle | None = None
         self._is_stopped = asyncio.Event()
+        self._watchers: list[Callable[[], None]] = []
         live_calls.watch(lambda live: self._tell(CallsCounted(live)))
 
     def __repr__(self) -> str:
         return f"<Drain step={self.step.value} live={len(self._live_calls)}>"
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Has `watcher` called each time that the process takes a step on its way out, or back."""
+        self._watchers.append(watcher)
 
     @property
     def step(self) -> DrainStep:
@@ -90,11 +97,16 @@ class Drain:
         """A webhook has told Twilio to open a stream here; a stop waits a moment for it."""
         self._tell(StreamPromised())
 
-    def hold(self, call_sid: str, held: int, restart_s: float) -> Hold:
-        """How long a caller waits whose call was handed over, and who has waited `held` times before."""
+    def hold(self, call_sid: str, held: int, restart_s: float, *, is_alone: bool = True) -> Hold:
+        """How long a caller waits whose call was handed over, and who has waited `held` times before.
+
+        `is_alone`: no other process serves the number.
+        """
         is_live = self._live_calls.find(call_sid) is not None
         now = asyncio.get_running_loop().time()
-        answer = self._draining.hold(call_sid, held, now, is_live=is_live, restart_s=restart_s)
+        answer = self._draining.hold(
+            call_sid, held, now, is_live=is_live, restart_s=restart_s, is_alone=is_alone
+        )
         self._tell(TimePassed())
         return answer
 
@@ -123,6 +135,8 @@ class Drain:
         match action:
             case Announce(step, live, ends_within_s):
                 _log.info(step.value, live_calls=live, ends_within_s=ends_within_s)
+                for watcher in self._watchers:
+                    watcher()
             case AskToHandOver():
                 self._live_calls.hand_over_all()
             case Stop():

@@ -19,6 +19,7 @@ from callbridge.call.outcomes import TransferOutcome
 from callbridge.call.telephone_facts import PersonRung
 from callbridge.observe.redaction import masked_number
 from callbridge.server.config.addresses import BRIEFING_PATH, PERSON_STATUS_PATH
+from callbridge.server.process.within import within
 from callbridge.switchboard.continuation import read_facts
 from callbridge.switchboard.putting_through import Ends, NotPutThrough, PutThrough, line_number, put_through
 from callbridge.switchboard.transfer import JOIN_WITHIN_S, read_transfers
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S: Final = 0.5
 """How soon it is seen what another process has learnt. What this one learns is seen at once."""
+
+READ_S: Final = 0.25
+"""How long what is written down of a transfer is waited for: Twilio waits behind it."""
 
 MOVES_WITHIN_S: Final = 3.0
 """Twilio leads a call elsewhere within about a second after it was told to."""
@@ -234,7 +238,13 @@ class People:
     ) -> None:
         """Until the two have met, nobody takes the call, or nobody waits any more."""
         is_told = False
-        while (so_far := await self._so_far(asked)) is not None and so_far.is_wanted and not so_far.have_met:
+        while True:
+            so_far = await self._so_far(asked)
+            if so_far is None and self._state.trouble is not None:
+                await _look_again(news)  # Nobody can read what has become of it. Hold has a limit of its own.
+                continue
+            if so_far is None or not so_far.is_wanted or so_far.have_met:
+                return
             if ringing.done() and (failed := ringing.result()) is not None:
                 tell(failed)
                 return
@@ -299,8 +309,8 @@ class People:
 
 
 async def transfers_of(state: State, call_sid: str) -> dict[str, TransferSoFar]:
-    """The transfers of a call by their names, as far as anything of them is written down."""
-    return read_transfers(read_facts(await state.events(call_sid)))
+    """The transfers of a call by their names, as far as anything of them can be read in time."""
+    return read_transfers(read_facts(await within(READ_S, state.events(call_sid)) or ()))
 
 
 async def _look_again(news: asyncio.Event) -> None:

@@ -10,6 +10,7 @@ import structlog
 
 from callbridge.bridge.legs.leg import DialError
 from callbridge.call.events import ModelDialFailed
+from callbridge.server.process.tellings import CIRCUIT_CLOSED
 from callbridge.wire import realtime_events
 from callbridge.wire.errors import ProtocolError
 
@@ -34,24 +35,30 @@ async def probe_forever(desk: Desk) -> NoReturn:
         )
         while (due_at := desk.circuits.next_probe_at) is not None:
             await asyncio.sleep(max(0.0, due_at - desk.now()))
-            for model in desk.circuits.probes_due(desk.now()):
-                await _probe(desk, model)
+            await probe_what_is_due(desk)
         desk.circuit_opened.clear()
         _log.info("model_back")
+
+
+async def probe_what_is_due(desk: Desk) -> None:
+    """Dials each model whose turn it is."""
+    for model in desk.circuits.probes_due(desk.now()):
+        await _probe(desk, model)
 
 
 async def _probe(desk: Desk, model: str) -> None:
     """Opens one session in which nothing is said: it costs nothing, and tells whether one could be had."""
     failure = await _failure(desk, model)
-    if failure is None:
-        desk.circuits.succeeded(model, desk.now())
-        return
-    _log.warning("model_probe_failed", model=model, why=failure.why)
-    # A rate limit says that the model is well.
-    if failure.status == 429 and failure.code != "insufficient_quota":
-        desk.circuits.succeeded(model, desk.now())
-    else:
-        desk.circuits.failed(model, desk.now())
+    if failure is not None:
+        _log.warning("model_probe_failed", model=model, why=failure.why)
+        # A rate limit says that the model is well.
+        if failure.status != 429 or failure.code == "insufficient_quota":
+            desk.circuits.failed(model, desk.now())
+            return
+    desk.circuits.succeeded(model, desk.now())
+    if model in desk.told_down:
+        desk.told_down.discard(model)
+        desk.state.tell_all(CIRCUIT_CLOSED, model.encode())
 
 
 async def _failure(desk: Desk, model: str) -> ModelDialFailed | None:

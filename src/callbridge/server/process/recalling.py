@@ -18,6 +18,7 @@ from callbridge.agents.earlier import Earlier, earlier_of
 from callbridge.call import agent_facts, facts
 from callbridge.call.wishes import Resume
 from callbridge.server.config.retention import retention
+from callbridge.server.process.within import within
 from callbridge.state.callers import GOES_ON_WITHIN_S
 from callbridge.state.state import DETAILS, STARTED, CallEvent
 from callbridge.state.text_notes import NoteKind
@@ -169,7 +170,7 @@ class Recalling:
     async def is_over(self, call_sid: str, caller: str) -> None:
         """A call is over, and what was said in it is about to be dropped."""
         if self.key(caller) is not None:
-            self.looks_back(caller, await self._state.events(call_sid))
+            self.looks_back(caller, await within(RECALL_S, self._state.events(call_sid)) or ())
 
     def looks_back(self, caller: str, events: Sequence[CallEvent]) -> None:
         """If nobody saw the end of the latest stream of a call, what is known of it is remembered now."""

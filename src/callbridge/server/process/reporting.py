@@ -15,6 +15,7 @@ from callbridge.call.codes import UNKNOWN_MODEL_CODES
 from callbridge.call.facts import EndReason, Fact
 from callbridge.call.recording_facts import OF_RECORDINGS
 from callbridge.call.telephone_facts import OF_TRANSFERS
+from callbridge.server.process.tellings import CIRCUIT_OPENED
 from callbridge.switchboard.spending import SpendLevel
 
 if TYPE_CHECKING:
@@ -74,12 +75,19 @@ class ModelHealth:
                 pass  # The call goes on with the second one, and so may the next call.
             case facts.ModelTrouble() if fact.is_fatal or fact.doing != "call":
                 # Where to a model is known may be a matter of seconds: that counts as one failure.
-                is_fatal = fact.is_fatal and not _is_unknown_model(fact)
-                desk.circuits.failed(fact.model, now, is_fatal=is_fatal)
-                if desk.circuits.is_open(fact.model, now):
-                    desk.circuit_opened.set()
+                self._failed(fact.model, is_fatal=fact.is_fatal and not _is_unknown_model(fact))
             case _:
                 pass
+
+    def _failed(self, model: str, *, is_fatal: bool) -> None:
+        desk, now = self._desk, self._desk.now()
+        was_open = desk.circuits.is_open(model, now)
+        desk.circuits.failed(model, now, is_fatal=is_fatal)
+        if desk.circuits.is_open(model, now):
+            desk.circuit_opened.set()
+            if not was_open:
+                desk.told_down.add(model)
+                desk.state.tell_all(CIRCUIT_OPENED, model.encode())
 
     def _has_second(self, model: str) -> bool:
         return self._desk.settings.realtime_second_model not in {"off", model}
@@ -99,20 +107,22 @@ class SpendMeter:
         """One fact; a bill follows every response."""
         if not isinstance(fact, Billed) or fact.cost_microdollars <= 0:
             return
-        desk = self._desk
-        desk.state.note_spend(desk.wall_now(), fact.cost_microdollars)
-        level = desk.spending.add(desk.now(), fact.cost_microdollars)
-        if level is not None:
-            self._tell(level)
+        self._desk.state.note_spend(self._desk.wall_now(), fact.cost_microdollars)
+        money_was_spent(self._desk, fact.cost_microdollars)
 
-    def _tell(self, level: SpendLevel) -> None:
-        desk, now = self._desk, self._desk.now()
-        _log.warning(
-            "spend_cap_reached",
-            follows="live calls end" if level is SpendLevel.CALLS_END else "new calls are declined",
-            hour_dollars=round(desk.spending.hour_microdollars(now) / 1e6, 2),
-            day_dollars=round(desk.spending.day_microdollars(now) / 1e6, 2),
-            live_calls=len(desk.live_calls),
-        )
-        if level is SpendLevel.CALLS_END:
-            desk.live_calls.end_for_spend()
+
+def money_was_spent(desk: Desk, microdollars: int, age_s: float = 0.0) -> None:
+    """By a call of this process, or by another process so long ago: at the caps the same follows."""
+    now = desk.now()
+    level = desk.spending.add(now, microdollars, age_s)
+    if level is None:
+        return
+    _log.warning(
+        "spend_cap_reached",
+        follows="live calls end" if level is SpendLevel.CALLS_END else "new calls are declined",
+        hour_dollars=round(desk.spending.hour_microdollars(now) / 1e6, 2),
+        day_dollars=round(desk.spending.day_microdollars(now) / 1e6, 2),
+        live_calls=len(desk.live_calls),
+    )
+    if level is SpendLevel.CALLS_END:
+        desk.live_calls.end_for_spend()

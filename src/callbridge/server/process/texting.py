@@ -21,6 +21,7 @@ from callbridge.agents.texting.texts import E164, clean
 from callbridge.call.outcomes import TextOutcome
 from callbridge.call.telephone_facts import TextAsked, TextTold
 from callbridge.observe.redaction import masked_number
+from callbridge.server.process.within import within
 from callbridge.state.text_notes import SENT_KEPT_S, WORDS_MAX, NoteKind, TextNote
 from callbridge.switchboard.continuation import read_facts
 from callbridge.switchboard.text_news import asked, is_for_an_agent, is_news, wish_in, with_length
@@ -39,6 +40,9 @@ DISK_S: Final = 2.0
 
 OPTED_OUT: Final = "21610"
 """Twilio's code for who wants no texts."""
+
+READ_S: Final = 0.5
+"""The same where Twilio waits for an answer."""
 
 WATCH_EVERY_S: Final = 2.0
 """How often the state is asked for what other processes were told. A read takes a millisecond."""
@@ -250,7 +254,7 @@ class Texting:
         """Somebody has sent a text to a number of ours."""
         desk, sender = self._desk, form.get("From", "")
         digest = hashlib.sha256(f"text {form['MessageSid']}".encode("utf-8", "replace")).digest()
-        if not await desk.state.claim_token(digest, desk.wall_now() + REPEATED_S):
+        if not await desk.is_first_use(digest, desk.wall_now() + REPEATED_S):
             return
         key, wish = self._key(sender), wish_in(form)
         words = _words_of(form)
@@ -268,7 +272,8 @@ class Texting:
         """For the agent of their next call, where callers are remembered: the one that had sent a text."""
         desk = self._desk
         if key and desk.recalling.key(sender) is not None:
-            sent = [note for note in await desk.state.texts(key, 0.0) if note.kind is NoteKind.SENT]
+            notes = await within(READ_S, desk.state.texts(key, 0.0)) or ()
+            sent = [note for note in notes if note.kind is NoteKind.SENT]
             self._note(key, NoteKind.REPLY, sent[-1].shelf if sent else "", words)
 
     # --- Notes ---

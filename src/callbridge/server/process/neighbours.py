@@ -1,0 +1,80 @@
+"""What the other processes of the number tell this one, and what it does then.
+
+Any of them may be told how a call goes on, by Twilio or by an operator; the one that carries it has to act.
+What is told is a hint wherever this process can see for itself: a stream that is heard goes on, and a model
+is probed from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NoReturn
+
+import structlog
+
+from callbridge.server.process.live_calls import falls_silent
+from callbridge.server.process.probe import probe_what_is_due
+from callbridge.server.process.reporting import money_was_spent
+from callbridge.server.process.tellings import CIRCUIT_CLOSED, CIRCUIT_OPENED, ENDED
+from callbridge.state.neighbours import SpentElsewhere, ToAll, ToCarrier
+
+if TYPE_CHECKING:
+    from callbridge.server.process.desk import Desk
+    from callbridge.server.process.live_calls import LiveCall
+    from callbridge.state.neighbours import News
+
+_log = structlog.get_logger()
+
+
+async def live_among_neighbours(desk: Desk) -> NoReturn:
+    """Takes the news of the other processes, for as long as this one serves."""
+    async with asyncio.TaskGroup() as acts:
+        async for news in desk.state.news():
+            take(desk, news, acts)
+        await asyncio.get_running_loop().create_future()  # The state is closed, and so is all else soon.
+    raise AssertionError("nobody settles that future")
+
+
+def take(desk: Desk, news: News, acts: asyncio.TaskGroup) -> None:
+    """One of them. What takes its time is done in `acts`; what a newer version tells is left."""
+    match news:
+        case SpentElsewhere(at, microdollars):
+            money_was_spent(desk, microdollars, age_s=desk.wall_now() - at)
+        case ToCarrier(call_sid, what):
+            call = desk.live_calls.find(call_sid)
+            _log.info("neighbour_told", call_sid=call_sid, what=what, is_live=call is not None)
+            if call is not None:
+                _act(call, what, acts)
+        case ToAll(what, body) if what in {CIRCUIT_OPENED, CIRCUIT_CLOSED}:
+            acts.create_task(_look_at_model(desk, what, body.decode(errors="replace")), name=what)
+        case _:
+            pass
+
+
+def _act(call: LiveCall, what: str, acts: asyncio.TaskGroup) -> None:
+    match what:
+        case "end":
+            call.end_asked()
+        case "hand_over":
+            call.hand_over()
+        case "ended" | "replaced":
+            acts.create_task(_gone(call, what), name=f"stream {what}")
+        case _:
+            pass
+
+
+async def _gone(call: LiveCall, what: str) -> None:
+    """The stream of a call carries it no more, as it seems to others."""
+    if await falls_silent(call):
+        call.caller_hung_up() if what == ENDED else call.phone_replaced()
+
+
+async def _look_at_model(desk: Desk, what: str, model: str) -> None:
+    now = desk.now()
+    if what == CIRCUIT_OPENED:
+        desk.circuits.suspected(model, now)
+    else:
+        desk.circuits.hoped_for(model, now)
+    await probe_what_is_due(desk)
+    if desk.circuits.next_probe_at is not None:
+        desk.circuit_opened.set()
