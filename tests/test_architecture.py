@@ -861,20 +861,13 @@ CALLED_BY_LIBRARIES = {
 CALLED_BY_ASYNCIO = "callbridge.testing.virtual"
 """A loop, transports and servers have what asyncio and libraries ask of such."""
 
-BETWEEN_PROCESSES = {
-    f"callbridge.state.{owner}.{name}": "for the desk, which is yet to ask"
-    for owner, names in {
-        "memory_state.MemoryState": ("claim_place", "free_place", "keep_place", "tell_all", "tell_carrier"),
-        "sqlite_state.SqliteState": ("claim_place", "free_place", "keep_place", "tell_all", "tell_carrier"),
-        "neighbours.Neighbours": ("tell_all", "tell_carrier"),
-        "places.Places": ("claim_place", "free_place", "keep_place"),
-    }.items()
-    for name in names
+NOTED_CALLS = {
+    f"callbridge.state.{owner}.recent_calls": "who tests limits of callers sees what was noted"
+    for owner in ("memory_state.MemoryState", "sqlite_state.SqliteState", "state.State")
 }
-"""A name that is used by now goes out of here."""
 
 READ_BY_TESTS = {
-    **BETWEEN_PROCESSES,
+    **NOTED_CALLS,
     "callbridge.simulators.account.account.SimulatedAccount.call_in": "who tests numbers calls them",
     "callbridge.simulators.account.telephone.QuietExchange.call_in": "who tests calls has some come in",
     "callbridge.simulators.phone.call.SimulatedCall.requests": "who tests webhooks sends them again",

@@ -84,13 +84,14 @@ class Spending:
         return self._in_day
 
     def restore(self, spent: Iterable[tuple[float, int]], *, wall_now: float, now: float) -> None:
-        """Takes over what earlier processes spent, and others have spent so far.
+        """The account is what all processes have spent so far, the earlier ones and this one included.
 
         Args:
             spent: wall-clock seconds and microdollars, in any order. Those of the last day are enough.
             wall_now: the wall clock at this moment.
             now: the same moment on the clock of all other methods.
         """
+        self._by_minute, self._counted_at = {}, None
         for at, microdollars in spent:
             # A wall clock that was set back makes no future.
             self._add(now, now - max(0.0, wall_now - at), microdollars)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from callbridge.server.process.desk import REMEMBERED_S, Desk, fallback_plan, model_dialer, open_desk
+from callbridge.server.process.taking import offer
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import DeclineReason
 from callbridge.telephony.ladder import FallbackPlan
@@ -66,8 +67,8 @@ async def test_calls_of_the_process_before_count() -> None:
     for _ in range(3):
         state.note_call(other, WALL - REMEMBERED_S - 1)
     async with desk.opened():
-        assert await desk.taking.offer(CALL, CALLER, "m") is DeclineReason.CALLER_LIMIT
-        assert await desk.taking.offer(CALL, "+14155550111", "m") is None
+        assert await offer(desk, CALL, CALLER, "m") is DeclineReason.CALLER_LIMIT
+        assert await offer(desk, CALL, "+14155550111", "m") is None
 
 
 async def test_money_spent_by_the_process_before_counts() -> None:

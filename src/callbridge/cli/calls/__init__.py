@@ -15,6 +15,7 @@ from callbridge.cli.calls.exporting import export
 from callbridge.cli.calls.following import follow
 from callbridge.cli.calls.freezing import freeze
 from callbridge.cli.calls.listing import list_calls
+from callbridge.cli.calls.ordering import end, hand_over
 from callbridge.cli.calls.rebuild import rebuild
 from callbridge.cli.calls.showing import show
 
@@ -48,12 +49,14 @@ calls = typer.Typer(
 
 @calls.callback()
 def about_calls() -> None:
-    """What is on record of calls: listed, followed, shown, exported."""
+    """What is on record of calls: listed, followed, shown, exported. Live ones are ended or handed over."""
 
 
 calls.command(FIRST)(list_calls)
 calls.command()(show)
 calls.command()(follow)
+calls.command()(end)
+calls.command("hand-over")(hand_over)
 calls.command()(freeze)
 calls.command()(export)
 calls.command()(cost)

@@ -1,8 +1,9 @@
 """What operators and deploy scripts ask, on a listener of its own: at the public port nobody learns it.
 
 `POST /drain` begins a drain, `DELETE /drain` takes it back, `GET /drain` reports; `GET /readyz` says why
-calls are declined; `GET /calls…` is about calls, `GET /openapi.json` about all of it. Who has the control key
-may ask. It is set, or derived from the Twilio auth token, which itself never travels.
+calls are declined; `GET /calls…` is about calls, `POST /calls/…` wants something of a live one, and
+`GET /openapi.json` is about all of it. Who has the control key may ask. It is set, or derived from the Twilio
+auth token, which itself never travels.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from callbridge.server.http.call_audio import CallAudio, audio_operation
 from callbridge.server.http.control_guard import Guard
 from callbridge.server.http.following import Following, live_operations
 from callbridge.server.http.openapi import JSON, OPENAPI_PATH, ApiDocument, Operation
+from callbridge.server.http.orders import Orders, order_operations
 from callbridge.server.http.recorded_calls import RecordedCalls, record_operations, refusal
 from callbridge.server.http.recordings import RECORDING_PATH, RecordingDoor, recording_operations
 
@@ -76,6 +78,7 @@ async def _say_why_not(_request: Request, error: Exception) -> Response:
 
 def _endpoints(desk: Desk) -> list[tuple[Operation, Endpoint]]:
     control, following, recorded = _Control(desk), Following(desk), RecordedCalls(desk)
+    orders = Orders(desk)
     recordings = RecordingDoor(desk.settings, desk.wall_now)
     return [
         (_asked("POST", DRAIN_PATH, "Take no new calls from now on.", DrainReport), control.begin),
@@ -86,6 +89,7 @@ def _endpoints(desk: Desk) -> list[tuple[Operation, Endpoint]]:
             control.reasons,
         ),
         *zip(live_operations(), (following.all, following.one), strict=True),
+        *zip(order_operations(), (orders.end, orders.hand_over), strict=True),
         *zip(record_operations(), (recorded.list, recorded.story, recorded.facts), strict=True),
         (audio_operation(), CallAudio(recorded, desk.settings, desk.wall_now).lead),
         *zip(recording_operations(), (recordings.link, recordings.delete), strict=True),
@@ -104,12 +108,25 @@ class DrainReport(msgspec.Struct, frozen=True):
     live_calls: int
 
 
+class Neighbour(msgspec.Struct, frozen=True):
+    """Another process of the same number that is alive."""
+
+    process: str
+    is_leaving: bool
+    live_calls: int
+
+
 class Readiness(msgspec.Struct, frozen=True):
     """How full it is, and why calls are declined."""
 
     state: str
     declines_for: list[str]
+    process: str
+    """The name of this start of callbridge."""
+    others: list[Neighbour]
+    """Those that share the state with it, as far as that can be read."""
     state_file: str
+    """`well`, or what is wrong with where the state is kept: a file, or the database of all processes."""
     records: str
     models_down: list[str]
     live_calls: int
@@ -143,9 +160,12 @@ class _Control:
         """Why a call would be declined at this moment, each reason for itself, and how full it is."""
         desk, now = self.desk, self.desk.now()
         reasons = desk.reasons_to_decline()
+        others = [Neighbour(other.process, other.is_leaving, other.calls) for other in await desk.others()]
         readiness = Readiness(
             state=desk.drain.step.value,
             declines_for=[reason.value for reason in reasons],
+            process=desk.state.process,
+            others=others,
             state_file=desk.state.trouble or "well",
             records="off" if desk.records is None else desk.records.trouble or "well",
             models_down=desk.circuits.open_models(now),

@@ -33,6 +33,7 @@ from callbridge.server.http.entry import denial
 from callbridge.server.process.fast_lane import take_over
 from callbridge.server.process.recalling import shelf_of
 from callbridge.server.process.refusals import tell_first
+from callbridge.server.process.taking import carried, stream_ended
 from callbridge.server.process.texting import CallOutside
 from callbridge.server.process.within import within
 from callbridge.switchboard.continuation import read_facts, read_history
@@ -167,7 +168,7 @@ class _Visit:
             self._desk.admission.ended(self._call_sid, self._desk.now())
             assert self._bridge is not None
             if self._desk.live_calls.find(self._call_sid) is self._bridge:
-                self._desk.taking.stream_ended(self._call_sid, comes_back=self._comes_back)
+                stream_ended(self._desk, self._call_sid, comes_back=self._comes_back)
             self._desk.live_calls.lingers(self._bridge)
             self._desk.live_calls.remove(self._call_sid, self._bridge)
 
@@ -263,7 +264,7 @@ class _Visit:
         self._call_sid = call_sid
         assert self._bridge is not None
         desk.live_calls.add(call_sid, self._bridge)
-        desk.taking.carried(call_sid, caller, continues=continues)
+        carried(desk, call_sid, caller, continues=continues)
         return True
 
 

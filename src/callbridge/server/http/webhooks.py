@@ -30,6 +30,7 @@ from callbridge.server.http.transfers import Transfers
 from callbridge.server.process.desk import agent_in, is_same
 from callbridge.server.process.live_calls import falls_silent
 from callbridge.server.process.refusals import tell_first
+from callbridge.server.process.taking import offer
 from callbridge.server.process.tellings import ENDED, REPLACED, tell_its_carrier
 from callbridge.server.process.within import within
 from callbridge.switchboard.admission import DeclineReason
@@ -134,7 +135,7 @@ class _Webhooks:
         log = _log.bind(call_sid=form.call_sid, caller=masked_number(caller), called=masked_number(called))
         agent = chosen.name
         leads_back, priced_as = comes_from_human(desk, form), desk.prices.inbound(caller, called)
-        if reason := await desk.taking.offer(form.call_sid, caller, desk.plans.model(agent)):
+        if reason := await offer(desk, form.call_sid, caller, desk.plans.model(agent)):
             log.warning("call_declined", reason=reason.value)
             offered = CallOffered(caller, called, reason.value, agent, leads_back, priced_as=priced_as)
         else:

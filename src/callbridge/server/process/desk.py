@@ -43,7 +43,6 @@ from callbridge.server.process.one_by_one import OneByOne
 from callbridge.server.process.people import People
 from callbridge.server.process.recalling import Recalling
 from callbridge.server.process.recordings import Recordings
-from callbridge.server.process.taking import CLAIM_S, Taking
 from callbridge.server.process.tapes import LAST_PIECES_S
 from callbridge.server.process.used_tokens import UsedTokens
 from callbridge.server.process.within import within
@@ -81,6 +80,9 @@ REMEMBERED_S: Final = 24 * 3600.0
 
 DISK_S: Final = 0.25
 """How long a webhook waits for the disk, which takes a millisecond."""
+
+CLAIM_S: Final = 0.75
+"""How long a ringing phone, or a stream that begins, waits for what only the state of all processes says."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,12 +133,12 @@ class Desk:
     taping: Taping | None = None
     """Keeps what plays a call again; nothing where no call is taped."""
     people: People = field(init=False)
+    knows_spending: bool = False
+    """Whether what others have spent so far could be read."""
     used_tokens: UsedTokens = field(default_factory=UsedTokens)
-    taking: Taking = field(init=False)
 
     def __post_init__(self) -> None:
         self.feed = Feed(self.wall_now)
-        self.taking = Taking(self, self.callers)
         self.drain.watch(lambda: self.state.say(is_leaving=self.drain.is_leaving))
         self.live_calls.tell_words_to(self.feed)
         self.people = People(
@@ -270,7 +272,7 @@ class Desk:
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """For as long as calls are served: with what earlier processes knew, and sessions that may wait."""
-        await self._restore()
+        await self.restore()
         if self.records is not None:
             self.records.begin()
         if self.taping is not None:
@@ -306,10 +308,11 @@ class Desk:
             finally:
                 self.rest = None
 
-    async def _restore(self) -> None:
-        wall_now, now = self.wall_now(), self.now()
-        since = wall_now - REMEMBERED_S
-        self.spending.restore(await self.state.spend(since), wall_now=wall_now, now=now)
+    async def restore(self) -> None:
+        """What was spent so far, of which a state that is away knows only what waits: then ask again."""
+        spent = await self.state.spend(self.wall_now() - REMEMBERED_S)
+        self.knows_spending = self.state.trouble is None
+        self.spending.restore(spent, wall_now=self.wall_now(), now=self.now())
 
 
 @dataclass(frozen=True, slots=True)

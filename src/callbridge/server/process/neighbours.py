@@ -8,7 +8,7 @@ is probed from here.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import structlog
 
@@ -17,11 +17,14 @@ from callbridge.server.process.probe import probe_what_is_due
 from callbridge.server.process.reporting import money_was_spent
 from callbridge.server.process.tellings import CIRCUIT_CLOSED, CIRCUIT_OPENED, ENDED
 from callbridge.state.neighbours import SpentElsewhere, ToAll, ToCarrier
+from callbridge.switchboard.spending import SpendLevel
 
 if TYPE_CHECKING:
     from callbridge.server.process.desk import Desk
     from callbridge.server.process.live_calls import LiveCall
     from callbridge.state.neighbours import News
+
+ASK_AGAIN_S: Final = 1.0
 
 _log = structlog.get_logger()
 
@@ -29,10 +32,21 @@ _log = structlog.get_logger()
 async def live_among_neighbours(desk: Desk) -> NoReturn:
     """Takes the news of the other processes, for as long as this one serves."""
     async with asyncio.TaskGroup() as acts:
+        acts.create_task(_know_spending(desk), name="spending of others")
         async for news in desk.state.news():
             take(desk, news, acts)
         await asyncio.get_running_loop().create_future()  # The state is closed, and so is all else soon.
     raise AssertionError("nobody settles that future")
+
+
+async def _know_spending(desk: Desk) -> None:
+    """Where the state was away when this process began, its account is empty so far."""
+    while not desk.knows_spending:
+        await asyncio.sleep(ASK_AGAIN_S)
+        if desk.state.trouble is None:
+            await desk.restore()
+            if desk.spending.level(desk.now()) is SpendLevel.CALLS_END:
+                desk.live_calls.end_for_spend()
 
 
 def take(desk: Desk, news: News, acts: asyncio.TaskGroup) -> None:

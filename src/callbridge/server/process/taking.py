@@ -7,8 +7,9 @@ each process alone (`switchboard/putting_through.Rings`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from callbridge.server.process.desk import CLAIM_S
 from callbridge.server.process.tellings import REPLACED
 from callbridge.server.process.within import within
 from callbridge.state.places import RESERVED_S
@@ -16,68 +17,55 @@ from callbridge.switchboard.admission import DeclineReason, callers_own
 
 if TYPE_CHECKING:
     from callbridge.server.process.desk import Desk
-    from callbridge.switchboard.callers import CallsPerCaller
-
-CLAIM_S: Final = 0.75
-"""How long a ringing phone, and a stream that begins, wait for what only the shared state can say."""
 
 
-class Taking:
-    """For all calls of a process.
+async def offer(desk: Desk, call_sid: str, caller: str, model: str) -> DeclineReason | None:
+    """A call rings: it gets its place, or the reason why it is not taken, and then it holds nothing.
+
+    The caller's own limit comes first: the others are answered by a human, where there is one.
 
     Args:
-        desk: what it works with.
-        bounds: what each caller may have.
+        desk: of this process.
+        call_sid: Twilio's name of the call.
+        caller: Twilio's `From`.
+        model: what its agent speaks with.
     """
+    key = desk.caller_key(caller)
+    may_call = await _may_call(desk, call_sid, key)
+    desk.look_around()
+    if may_call is None:
+        # It counts all the same, once that can be written: a human may be rung for it.
+        desk.state.note_call(key, desk.wall_now())
+        return next(iter(desk.admission.reasons_to_decline(model, desk.now())), DeclineReason.STATE)
+    if not may_call:
+        return callers_own(key)
+    reason = desk.admission.offer(call_sid, model, desk.now())
+    if reason is not None:
+        desk.state.free_place(call_sid)  # That it began stays counted, for the same reason.
+    return reason
 
-    def __init__(self, desk: Desk, bounds: CallsPerCaller) -> None:
-        self._desk, self._bounds = desk, bounds
 
-    async def offer(self, call_sid: str, caller: str, model: str) -> DeclineReason | None:
-        """A call rings: it gets its place, or the reason why it is not taken, and then it holds nothing.
+async def _may_call(desk: Desk, call_sid: str, key: str) -> bool | None:
+    """Whether the caller may have one more call; None where nobody can say that."""
+    claim = desk.state.claim_place(call_sid, key, desk.callers.of(key), desk.wall_now())
+    may_call = await within(CLAIM_S, claim)
+    if may_call is None and desk.state.trouble is None and not _shares_state(desk):
+        return True  # A disk that hesitates keeps nobody out. One that hangs is in trouble soon.
+    if may_call is None:
+        desk.state.free_place(call_sid)  # The answer may be late, and nobody waits for it.
+    return may_call
 
-        The caller's own limit comes first: the others are answered by a human, where there is one.
 
-        Args:
-            call_sid: Twilio's name of the call.
-            caller: Twilio's `From`.
-            model: what its agent speaks with.
-        """
-        desk, key = self._desk, self._desk.caller_key(caller)
-        may_call = await self._may_call(call_sid, key)
-        desk.look_around()
-        if may_call is None:
-            # It counts all the same, once that can be written: a human may be rung for it.
-            desk.state.note_call(key, desk.wall_now())
-            return next(iter(desk.admission.reasons_to_decline(model, desk.now())), DeclineReason.STATE)
-        if not may_call:
-            return callers_own(key)
-        reason = desk.admission.offer(call_sid, model, desk.now())
-        if reason is not None:
-            desk.state.free_place(call_sid)  # That it began stays counted, for the same reason.
-        return reason
+def carried(desk: Desk, call_sid: str, caller: str, *, continues: bool) -> None:
+    """A stream of the call runs in this process. Whoever carried it before carries it no more."""
+    if continues:
+        desk.state.tell_carrier(call_sid, REPLACED)
+    desk.state.carry(call_sid, desk.caller_key(caller))
 
-    async def _may_call(self, call_sid: str, key: str) -> bool | None:
-        """Whether the caller may have one more call; None where nobody can say that."""
-        desk = self._desk
-        claim = desk.state.claim_place(call_sid, key, self._bounds.of(key), desk.wall_now())
-        may_call = await within(CLAIM_S, claim)
-        if may_call is None and desk.state.trouble is None and not _shares_state(desk):
-            return True  # A disk that hesitates keeps nobody out. One that hangs is in trouble soon.
-        if may_call is None:
-            desk.state.free_place(call_sid)  # The answer may be late, and nobody waits for it.
-        return may_call
 
-    def carried(self, call_sid: str, caller: str, *, continues: bool) -> None:
-        """A stream of the call runs in this process. Whoever carried it before carries it no more."""
-        state = self._desk.state
-        if continues:
-            state.tell_carrier(call_sid, REPLACED)
-        state.carry(call_sid, self._desk.caller_key(caller))
-
-    def stream_ended(self, call_sid: str, *, comes_back: bool) -> None:
-        """The stream that carried the call here has ended. Its place is kept while another is to come."""
-        self._desk.state.keep_place(call_sid, RESERVED_S if comes_back else 0.0)
+def stream_ended(desk: Desk, call_sid: str, *, comes_back: bool) -> None:
+    """The stream that carried the call here has ended. Its place is kept while another is to come."""
+    desk.state.keep_place(call_sid, RESERVED_S if comes_back else 0.0)
 
 
 def _shares_state(desk: Desk) -> bool:
