@@ -346,6 +346,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "psycopg": ("callbridge.records",),
     "cryptography": ("callbridge.records",),
     "pyarrow": ("callbridge.records",),
+    "nats": ("callbridge.server.process.nats_connection",),
     "boto3": ("callbridge.records.recording",),
     "soundfile": ("callbridge.records.recording",),
     "picows": ("callbridge.bridge.legs",),
@@ -627,6 +628,18 @@ BROAD = {
         "Posting._made",
     ): "a user's template may raise anything; its attempt has failed",
     ("callbridge.server.process.own_threads", "in_thread.run"): "handed on to who waits",
+    (
+        "callbridge.server.process.nats_sending",
+        "NatsSending._message",
+    ): "our fault with one message holds up none that follows",
+    (
+        "callbridge.server.process.nats_connection",
+        "_opened",
+    ): "whatever ends an opening, its socket goes with it",
+    (
+        "callbridge.server.process.nats_connection",
+        "_close",
+    ): "what cannot be said to a peer any more is dropped with its socket",
     ("callbridge.state.sqlite_writer", "SqliteWriter._is_round_done"): "all calls depend on this thread",
     ("callbridge.records.taping", "Taping._run"): "a fault of ours costs one tape, and not all to come",
     ("callbridge.records.replaying", "_Player.play"): "whatever the played code raises is a difference",
@@ -825,6 +838,7 @@ STARTED_FROM_OUTSIDE = {
 }
 
 CALLED_BY_LIBRARIES = {
+    "wrap_bio": "asyncio",
     "on_ws_connected": "picows",
     "on_ws_disconnected": "picows",
     "on_ws_frame": "picows",

@@ -17,6 +17,7 @@ from callbridge.server.preparing import rehearse
 from callbridge.server.process.descriptors import limit_to_be
 from callbridge.server.process.listening import tcp_listeners
 from callbridge.server.process.live_check import ask_for_all
+from callbridge.server.process.nats_check import ask_nats
 from callbridge.server.process.twilio_check import ask_twilio
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def check(
         try_to_listen=try_to_listen,
         descriptors=limit_to_be(),
         ask_vendors=_ask_vendors if live else None,
+        ask_nats=_ask_nats,
     )
     show(findings)
     if not can_take_calls(findings):
@@ -57,6 +59,10 @@ def check(
 
 def _ask_vendors(settings: Settings, roster: Roster) -> list[Finding]:
     return asyncio.run(_ask(settings, roster))
+
+
+def _ask_nats(settings: Settings) -> list[Finding]:
+    return [] if settings.nats_url is None else asyncio.run(ask_nats(settings))
 
 
 async def _ask(settings: Settings, roster: Roster) -> list[Finding]:

@@ -21,18 +21,21 @@ from callbridge.records.outbox.body import body_of, iso
 from callbridge.records.outbox.delivery import DeliveryState, Filter
 from callbridge.records.outbox.events import CALL_COMPLETED, OF_CALLS
 from callbridge.records.outbox.sample import SAMPLE_SID, sample_event
+from callbridge.records.outbox.subjects import NatsReceiver
+from callbridge.records.outbox.webhook import Webhook
+from callbridge.server.config.nats import nats_servers, read_receivers
 from callbridge.server.config.settings import find_variables
-from callbridge.server.config.webhooks import WebhooksError, read_webhooks
-from callbridge.server.process.webhook_posting import Posting
+from callbridge.server.config.webhooks import WebhooksError
+from callbridge.server.process.nats_check import told_nats
+from callbridge.server.process.webhook_posting import Posted, Posting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from callbridge.records.outbox.deliveries import Outbox
     from callbridge.records.outbox.delivery import Delivery
-    from callbridge.records.outbox.webhook import Webhook
+    from callbridge.records.outbox.receiver import Receiver
     from callbridge.server.config.settings import Settings
-    from callbridge.server.process.webhook_posting import Posted
 
 deliveries = typer.Typer(
     help="What others are told of calls: seen, sent again, tried out.",
@@ -116,7 +119,8 @@ def show_delivery(delivery_id: Id, as_json: Json = False) -> None:
         if name not in {"attempts", "body"}:
             typer.echo(f"{name:<11} {value if value is not None else ''}")
     for attempt in told["attempts"]:
-        what = attempt["error"] or attempt["code"] or "nothing was to be sent"
+        otherwise = "nothing was to be sent" if found.state is DeliveryState.SKIPPED else "it was taken"
+        what = attempt["error"] or attempt["code"] or otherwise
         typer.echo(f"attempt     {attempt['at']}  {attempt['took_ms']} ms  {what}")
     _print_json(told["body"])
 
@@ -190,61 +194,72 @@ def send(
 
 @deliveries.command("test")
 def try_out(webhook: Name = "") -> None:
-    """Send a sample, signed as a real one, to each receiver, from this machine, and say what came back.
+    """Send a sample to each receiver, to webhooks signed as a real one, and say what came back.
 
-    It tells of a call CA000…, of +14155550100. Exit status 1 when one of them did not take it.
+    It is sent from this machine, and tells of a call CA000…, of +14155550100. Exit status 1 when one of them
+    did not take it.
     """
-    chosen = [one for one in _webhooks(settings_or_refusal()) if webhook in {"", one.name}]
+    settings = settings_or_refusal()
+    chosen = [one for one in _receivers(settings) if webhook in {"", one.name}]
     if not chosen:
         typer.echo(f"There is no receiver {webhook}." if webhook else _NOBODY, err=True)
         raise typer.Exit(1)
-    told = asyncio.run(_tried(chosen))
-    for one, posted in zip(chosen, told, strict=True):
-        typer.echo(f"{one.name} at {one.place}: {_in_words(posted)}")
-    if any(posted.error for posted in told):
+    told = asyncio.run(_tried(chosen, settings))
+    for place, posted in told:
+        typer.echo(f"{place}: {_in_words(posted)}")
+    if any(posted.error for _, posted in told):
         raise typer.Exit(1)
 
 
 _NOBODY: Final = (
     "Nobody is told of calls: set CALLBRIDGE_WEBHOOKS, or CALLBRIDGE_WEBHOOK_URL and "
-    "CALLBRIDGE_WEBHOOK_SECRET."
+    "CALLBRIDGE_WEBHOOK_SECRET, or NATS_URL."
 )
 
 
-async def _tried(webhooks: Iterable[Webhook]) -> list[Posted]:
+async def _tried(receivers: Iterable[Receiver], settings: Settings) -> list[tuple[str, Posted]]:
+    """Where each is, and what came back."""
+    told, event = [], sample_event(time.time())
     async with KeptConnections() as connections:
         posting = Posting(connections)
-        return [await posting.post(one, sample_event(time.time())) for one in webhooks]
+        for one in receivers:
+            if isinstance(one, Webhook):
+                told.append((f"{one.name} at {one.place}", await posting.post(one, event)))
+            elif isinstance(one, NatsReceiver):
+                servers = nats_servers(settings)
+                error = await told_nats(one, servers, event)
+                told.append((f"{one.name} at {servers.name}", Posted(error=error)))
+    return told
 
 
 def _in_words(posted: Posted) -> str:
     if posted.is_skipped:
         return "its template wants nothing sent of this call"
-    return posted.error or f"it took it ({posted.code})"
+    return posted.error or (f"it took it ({posted.code})" if posted.code else "it took it")
 
 
 # --- What they share ----------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
-def _outbox() -> Iterator[Outbox]:
+def _outbox() -> Iterator[Outbox[Receiver]]:
     settings = settings_or_refusal()
-    webhooks = _webhooks(settings)
+    receivers = _receivers(settings)
     with records_database(settings) as database:
         from callbridge.records.outbox.deliveries import Outbox  # noqa: PLC0415 - with SQLAlchemy, which is slow
 
-        yield Outbox(database, webhooks)
+        yield Outbox(database, receivers)
 
 
-def _sid(outbox: Outbox, call: str) -> str:
+def _sid(outbox: Outbox[Receiver], call: str) -> str:
     from callbridge.records.reading import Records  # noqa: PLC0415 - with SQLAlchemy, which is slow
 
     return named_sid(Records(outbox.database), call)
 
 
-def _webhooks(settings: Settings) -> tuple[Webhook, ...]:
+def _receivers(settings: Settings) -> tuple[Receiver, ...]:
     try:
-        return read_webhooks(settings, find_variables().values)
+        return read_receivers(settings, find_variables().values)
     except WebhooksError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

@@ -194,11 +194,11 @@ class Shipping:
         entries = [row.entry for row in rows]
         with self._database.writing() as connection:
             add_facts(connection, entries)
+            others = {entry.process for entry in entries} - {self._process}
+            unsettle(connection, sorted(others), self._clock())
             for see in self._witnesses:
                 see_them = partial(see, connection, entries, self._database.seal)
                 self._is_done(connection, see_them, "facts_not_witnessed")
-            others = {entry.process for entry in entries} - {self._process}
-            unsettle(connection, sorted(others), self._clock())
             urgent = self._urgent(connection, entries)
             over = self._project(connection, urgent)
         touched = dict.fromkeys(entry.call_sid for entry in entries)

@@ -32,7 +32,7 @@ CRM, SLACK = webhook("crm", "call.completed", "fact.*"), webhook("slack")
 
 
 @pytest.fixture
-def outbox(database: Database) -> Outbox:
+def outbox(database: Database) -> Outbox[Webhook]:
     return Outbox(database, (CRM, SLACK))
 
 
@@ -45,21 +45,21 @@ def fact(number: int, call_sid: str = "CA1") -> Event:
     return Event(event_id("fact.said", call_sid, str(number)), "fact.said", call_sid, NOW, "{}")
 
 
-def claimed(outbox: Outbox, now: float = NOW, free: int = 4) -> list[Delivery]:
+def claimed(outbox: Outbox[Webhook], now: float = NOW, free: int = 4) -> list[Delivery]:
     return outbox.claim({"crm": free, "slack": free}, now)
 
 
 def settled(
-    outbox: Outbox, delivery: Delivery, attempt: Attempt, state: DeliveryState, due_at: float = 0.0
+    outbox: Outbox[Webhook], delivery: Delivery, attempt: Attempt, state: DeliveryState, due_at: float = 0.0
 ) -> bool:
     return outbox.settle([Settled(delivery, attempt, state, due_at)]) == 1
 
 
-def failed(outbox: Outbox, delivery: Delivery, due_at: float, at: float = NOW) -> None:
+def failed(outbox: Outbox[Webhook], delivery: Delivery, due_at: float, at: float = NOW) -> None:
     assert settled(outbox, delivery, Attempt(at, 500, "it answered 500", 12), PENDING, due_at=due_at)
 
 
-def test_an_end_is_told_to_whom_it_concerns_once(database: Database, outbox: Outbox) -> None:
+def test_an_end_is_told_to_whom_it_concerns_once(database: Database, outbox: Outbox[Webhook]) -> None:
     """However often it is written down; and a call that was declined is no call."""
     grow = enqueue_completed((CRM, SLACK, webhook("other", "call.analyzed")), lambda: NOW)
     story = sample_story(NOW - 5)
@@ -73,7 +73,7 @@ def test_an_end_is_told_to_whom_it_concerns_once(database: Database, outbox: Out
     assert (first.event.at, first.due_at, first.state) == (NOW - 5, NOW, PENDING)
 
 
-def test_what_is_not_written_down_is_not_told(database: Database, outbox: Outbox) -> None:
+def test_what_is_not_written_down_is_not_told(database: Database, outbox: Outbox[Webhook]) -> None:
     """The delivery is of the same transaction as what it tells of."""
 
     def broken() -> None:
@@ -86,7 +86,7 @@ def test_what_is_not_written_down_is_not_told(database: Database, outbox: Outbox
     assert claimed(outbox) == []
 
 
-def test_a_claim_is_for_one_alone_until_it_is_over(database: Database, outbox: Outbox) -> None:
+def test_a_claim_is_for_one_alone_until_it_is_over(database: Database, outbox: Outbox[Webhook]) -> None:
     """Who dies with it is followed by another; what the first says then does not count."""
     put(database, fact(1))
     (first,) = claimed(outbox)
@@ -98,7 +98,7 @@ def test_a_claim_is_for_one_alone_until_it_is_over(database: Database, outbox: O
     assert claimed(outbox, NOW + 9 * LEASE_S) == []
 
 
-def test_what_is_not_attempted_is_given_back(database: Database, outbox: Outbox) -> None:
+def test_what_is_not_attempted_is_given_back(database: Database, outbox: Outbox[Webhook]) -> None:
     put(database, fact(1))
     first = claimed(outbox)
     assert outbox.settle(map(Settled, first)) == 1
@@ -106,7 +106,7 @@ def test_what_is_not_attempted_is_given_back(database: Database, outbox: Outbox)
     assert (again.failed, again.attempts, again.due_at) == (0, (), NOW)
 
 
-def test_what_failed_comes_again_when_it_is_due(database: Database, outbox: Outbox) -> None:
+def test_what_failed_comes_again_when_it_is_due(database: Database, outbox: Outbox[Webhook]) -> None:
     put(database, fact(1))
     failed(outbox, claimed(outbox)[0], NOW + 5)
     assert claimed(outbox, NOW + 4.9) == []
@@ -122,7 +122,7 @@ def test_what_failed_comes_again_when_it_is_due(database: Database, outbox: Outb
     assert claimed(outbox, NOW + 1e6) == []
 
 
-def test_what_belongs_to_one_call_goes_in_order(database: Database, outbox: Outbox) -> None:
+def test_what_belongs_to_one_call_goes_in_order(database: Database, outbox: Outbox[Webhook]) -> None:
     """As long as its first part may still come soon. Another call does not wait for it."""
     put(database, fact(1), fact(2), fact(1, "CA2"))
     first, other = claimed(outbox)
@@ -135,7 +135,7 @@ def test_what_belongs_to_one_call_goes_in_order(database: Database, outbox: Outb
     assert second.event == fact(2)
 
 
-def test_a_receiver_that_is_gone_gets_nothing_more(database: Database, outbox: Outbox) -> None:
+def test_a_receiver_that_is_gone_gets_nothing_more(database: Database, outbox: Outbox[Webhook]) -> None:
     """Until an operator wants it, or it has another address."""
     put(database, fact(1), fact(2, "CA2"))
     first = claimed(outbox, free=1)[0]
@@ -156,7 +156,7 @@ def test_a_receiver_that_is_gone_gets_nothing_more(database: Database, outbox: O
     assert [one.event.call_sid for one in claimed(outbox)] == ["CA1", "CA2"]
 
 
-def test_an_operator_has_it_sent_again(database: Database, outbox: Outbox) -> None:
+def test_an_operator_has_it_sent_again(database: Database, outbox: Outbox[Webhook]) -> None:
     """One, all dead ones, or a call as it is known now: under the same id, with its attempts."""
     put(database, fact(1), fact(1, "CA2"))
     for delivery in claimed(outbox):
@@ -179,7 +179,7 @@ def test_an_operator_has_it_sent_again(database: Database, outbox: Outbox) -> No
 
 @pytest.mark.heavy
 def test_attempts_are_kept_within_bounds(
-    database: Database, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+    database: Database, outbox: Outbox[Webhook], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deliveries, "ATTEMPTS_KEPT", 3)
     put(database, fact(1))

@@ -200,6 +200,13 @@ WRONG = {
     "must be at most 4 auth tokens": "other_auth_tokens=a,b,c,d,e",
     "must have at least 16 characters": "control_key=0123456789abcde",
     "a letter that no header can carry": f"control_key={'ä' * 16}",
+    "must be nats://host:4222 or tls://host:4222": "nats_url=127.0.0.1:4222, nats_url=http://x.example, "
+    "nats_url=nats://",
+    "must end with the port": "nats_url=nats://x.example/stream, nats_url=nats://x.example?a=b",
+    "has an address that cannot be read": "nats_url=nats://x.example:port",
+    "letters, digits, - and _, perhaps in parts": "nats_subject=calls.>, nats_subject=a..b, nats_subject=a b",
+    "which is no kind of facts. There are": "nats_events=fact.x",
+    "has 'completed'; there are call.completed": "nats_events=completed",
     "must have at least 32 characters": "secret_key=0123456789abcdef0123456789abcde",
 }
 """What is said of these fields with these values."""
@@ -345,9 +352,10 @@ def test_all_secrets_are_known_to_whoever_blanks_them() -> None:
         "CALLBRIDGE_RECORDS_KEY": EXAMPLES["records_key"],
         "CALLBRIDGE_WEBHOOK_URL": EXAMPLES["webhook_url"],
         "CALLBRIDGE_WEBHOOK_SECRET": ", ".join(signing),
+        "NATS_URL": "tls://calls:pass%2Fword-2@a.example.com, tls://b.example.com",
     }
     subject = settings(**values | whole)
-    shown_alone = {"first one", "second one", "password-1", *signing}
+    shown_alone = {"first one", "second one", "password-1", "pass%2Fword-2", "pass/word-2", *signing}
     assert {*(values | whole).values(), *shown_alone} - set(subject.secrets) == {
         whole["TWILIO_API_KEY_SID"],
         "made-up-id",
@@ -384,6 +392,9 @@ EXAMPLES = {
     "clip": "moment.wav",
     "prices": str(EXAMPLE.parent / "src/callbridge/server/config/prices.toml"),
     "control_key": "0123456789abcdef",
+    "nats_url": "tls://nats.example.com:4222",
+    "nats_ca": "authorities.pem",
+    "nats_events": "call.completed, fact.tool_used",
     "fallback_caller_id": "+14155550188",
     "other_auth_tokens": "0123,4567",
     "secret_key": "0123456789abcdef0123456789abcdef",
@@ -420,7 +431,7 @@ EXAMPLES = {
 
 BY_OTHERS_NAMES = (
     *("TWILIO_API_KEY_SID", "TWILIO_API_KEY_SECRET", "TWILIO_REGION", "TWILIO_EDGE"),
-    *("DATABASE_URL", "OPENAI_ADMIN_KEY"),
+    *("DATABASE_URL", "NATS_URL", "OPENAI_ADMIN_KEY"),
 )
 """What Twilio and others call their own: no bare names of ours."""
 

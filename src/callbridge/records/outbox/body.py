@@ -48,12 +48,12 @@ def body_of(event: Event, link_to: Callable[[str], str] = no_link) -> dict[str, 
     }
 
 
-def in_bytes(body: dict[str, Any]) -> bytes:
-    """As it is sent, within `BODY_BYTES_MAX`. What had to be left out stands in `data.left_out`."""
+def in_bytes(body: dict[str, Any], bytes_max: int = BODY_BYTES_MAX) -> bytes:
+    """As it is sent, within `bytes_max` where that can be: what was left out stands in `data.left_out`."""
     content, left_out = msgspec.json.encode(body), list[str]()
     data = body["data"]
     for name in _LEAST_WANTED:
-        if len(content) <= BODY_BYTES_MAX:
+        if len(content) <= bytes_max:
             break
         if name in data:
             left_out.append(name)

@@ -9,24 +9,25 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import secrets
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 from sqlalchemy import and_, exists, func, or_, select, update
 
 from callbridge.records.database import prices_at
 from callbridge.records.outbox.body import iso
-from callbridge.records.outbox.delivery import Attempt, Delivery, DeliveryState
+from callbridge.records.outbox.delivery import DeliveryState
 from callbridge.records.outbox.events import (
     CALL_ANALYZED,
     CALL_COMPLETED,
     CALL_RECORDED,
     FACT,
-    Event,
     call_event,
     fact_event,
 )
-from callbridge.records.projecting import stored_facts
+from callbridge.records.outbox.ordered import claimed_in_order
+from callbridge.records.outbox.rows import delivery_of
+from callbridge.records.projecting import lock_calls, stored_facts
 from callbridge.records.schema import deliveries, stopped_webhooks
 from callbridge.records.sealing import SealError
 from callbridge.records.telling import tell
@@ -35,15 +36,18 @@ from callbridge.records.upserts import insert_or
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import ColumnElement, Connection
 
     from callbridge.records.database import Database
-    from callbridge.records.outbox.delivery import Filter, Settled
-    from callbridge.records.outbox.webhook import Webhook
+    from callbridge.records.outbox.delivery import Delivery, Filter, Settled
+    from callbridge.records.outbox.events import Event
+    from callbridge.records.outbox.receiver import Receiver
     from callbridge.records.sealing import Seal
     from callbridge.records.story import CallStory
     from callbridge.state.journal import JournalEntry
 
+
+R = TypeVar("R", bound="Receiver")
 
 LEASE_S: Final = 120.0
 """Longer than all that is claimed at once may take, one after the other."""
@@ -59,41 +63,43 @@ ERROR_CHARACTERS_MAX: Final = 300
 # --- In the transaction of others ----------------------------------------------------------------------
 
 
-def enqueue(connection: Connection, events: Iterable[Event], webhooks: Sequence[Webhook], now: float) -> None:
+def enqueue(
+    connection: Connection, events: Iterable[Event], receivers: Sequence[Receiver], now: float
+) -> None:
     """Writes down what is to be told to whom. What was written down before stays as it is."""
     rows = [
-        _new(event, webhook, now) for event in events for webhook in webhooks if webhook.wants(event.kind)
+        _new(event, receiver, now) for event in events for receiver in receivers if receiver.wants(event.kind)
     ]
     if rows:
         connection.execute(insert_or(connection, deliveries).on_conflict_do_nothing(), rows)
 
 
 def enqueue_completed(
-    webhooks: Sequence[Webhook], clock: Callable[[], float]
+    receivers: Sequence[Receiver], clock: Callable[[], float]
 ) -> Callable[[Connection, CallStory], None]:
     """What has an ended call told to these receivers, in the transaction that writes down its end."""
 
     def grow(connection: Connection, story: CallStory) -> None:
         if story.state == "ended":  # Who was declined never had a call.
-            enqueue(connection, [call_event(CALL_COMPLETED, story, _at(story))], webhooks, clock())
+            enqueue(connection, [call_event(CALL_COMPLETED, story, _at(story))], receivers, clock())
 
     return grow
 
 
 def enqueue_analyzed(
-    webhooks: Sequence[Webhook], clock: Callable[[], float]
+    receivers: Sequence[Receiver], clock: Callable[[], float]
 ) -> Callable[[Connection, CallStory], None]:
     """What has a call that was analysed told to them, in the transaction that writes down what was found."""
 
     def grow(connection: Connection, story: CallStory) -> None:
         now = clock()
-        enqueue(connection, [call_event(CALL_ANALYZED, story, now)], webhooks, now)
+        enqueue(connection, [call_event(CALL_ANALYZED, story, now)], receivers, now)
 
     return grow
 
 
 def enqueue_seen(
-    webhooks: Sequence[Webhook], clock: Callable[[], float]
+    receivers: Sequence[Receiver], clock: Callable[[], float]
 ) -> Callable[[Connection, Sequence[JournalEntry], Seal], None]:
     """What has facts told to the receivers that want them, in the transaction that writes them down.
 
@@ -103,13 +109,16 @@ def enqueue_seen(
     def see(connection: Connection, entries: Sequence[JournalEntry], seal: Seal) -> None:
         events = []
         for entry in entries:
-            if entry.kind == _RECORDED and _is_wanted(CALL_RECORDED, webhooks):
+            if entry.kind == _RECORDED and _is_wanted(CALL_RECORDED, receivers):
                 story = tell(entry.call_sid, stored_facts(connection, entry.call_sid), prices_at(connection))
                 events.append(call_event(CALL_RECORDED, story, entry.at, f"{entry.source} {entry.number}"))
-            if _is_wanted(FACT + entry.kind, webhooks):
+            if _is_wanted(FACT + entry.kind, receivers):
                 with contextlib.suppress(SealError):  # An earlier process's, with a key that is gone.
                     events.append(fact_event(seal.open(entry.body), entry.at))
-        enqueue(connection, events, webhooks, clock())
+        if events and any(receiver.keeps_order for receiver in receivers):
+            # Two processes may write of one call at once: what comes second is seen second.
+            lock_calls(connection, sorted({event.call_sid for event in events}))
+        enqueue(connection, events, receivers, clock())
 
     return see
 
@@ -117,14 +126,14 @@ def enqueue_seen(
 _RECORDED: Final = "recording_stored"
 
 
-def _is_wanted(kind: str, webhooks: Iterable[Webhook]) -> bool:
-    return any(webhook.wants(kind) for webhook in webhooks)
+def _is_wanted(kind: str, receivers: Iterable[Receiver]) -> bool:
+    return any(receiver.wants(kind) for receiver in receivers)
 
 
-def _new(event: Event, webhook: Webhook, now: float) -> dict[str, Any]:
+def _new(event: Event, receiver: Receiver, now: float) -> dict[str, Any]:
     return {
         "event_id": event.id,
-        "webhook": webhook.name,
+        "webhook": receiver.name,
         "kind": event.kind,
         "call_sid": event.call_sid,
         "at": event.at,
@@ -149,19 +158,19 @@ _AS_NEW: Final[dict[str, Any]] = {
 # --- In transactions of its own -----------------------------------------------------------------------
 
 
-class Outbox:
+class Outbox(Generic[R]):
     """The deliveries of one database.
 
     Args:
         database: where they are.
-        webhooks: the receivers that there are.
+        receivers: who there is to be told.
 
     Every method raises `RecordsError` when the database cannot be asked.
     """
 
-    def __init__(self, database: Database, webhooks: Sequence[Webhook]) -> None:
+    def __init__(self, database: Database, receivers: Sequence[R]) -> None:
         self.database = database
-        self.webhooks = {webhook.name: webhook for webhook in webhooks}
+        self.receivers = {receiver.name: receiver for receiver in receivers}
 
     def claim(self, free: Mapping[str, int], now: float) -> list[Delivery]:
         """Deliveries that are due, for this process alone until `LEASE_S` from now.
@@ -184,18 +193,28 @@ class Outbox:
                 claimed += _claimed(connection, webhook, free[webhook], now)
         return claimed
 
+    def claim_in_order(self, receiver: str, count: int, now: float, lease_s: float) -> list[Delivery]:
+        """The same for one that keeps the order of each call: see `ordered`."""
+        return claimed_in_order(self.database, receiver, count, now, lease_s)
+
     def settle(self, settled: Iterable[Settled]) -> int:
         """Writes down what became of attempts. How many of them were still this process's to say."""
+        alike: dict[tuple[Any, ...], list[int]] = {}
+        for one in settled:
+            values = tuple(_of_attempt(one).items())
+            alike.setdefault((one.delivery.lease, values), []).append(one.delivery.id)
         with self.database.writing() as connection:
-            return sum(_settle(connection, one) for one in settled)
+            return sum(
+                _settle(connection, lease, dict(values), ids) for (lease, values), ids in alike.items()
+            )
 
     # --- Receivers that want nothing more ---
 
-    def stop(self, webhook: Webhook, now: float) -> None:
+    def stop(self, receiver: R, now: float) -> None:
         """Notes that this receiver is gone: nothing is sent to this address until an operator wants it."""
-        values = {"webhook": webhook.name, "address": _address(webhook), "stopped_at": now}
+        values = {"webhook": receiver.name, "address": _address(receiver), "stopped_at": now}
         with self.database.writing() as connection:
-            connection.execute(stopped_webhooks.delete().where(stopped_webhooks.c.webhook == webhook.name))
+            connection.execute(stopped_webhooks.delete().where(stopped_webhooks.c.webhook == receiver.name))
             connection.execute(stopped_webhooks.insert().values(values))
 
     def stopped(self) -> dict[str, float]:
@@ -205,7 +224,7 @@ class Outbox:
         return {
             row.webhook: row.stopped_at
             for row in rows
-            if row.webhook in self.webhooks and _address(self.webhooks[row.webhook]) == row.address
+            if row.webhook in self.receivers and _address(self.receivers[row.webhook]) == row.address
         }
 
     def _bury(self, webhook: str, error: str, now: float) -> None:
@@ -222,13 +241,13 @@ class Outbox:
             select(deliveries).where(*_meant(wanted)).order_by(deliveries.c.id.desc()).limit(wanted.limit)
         )
         with self.database.reading() as connection:
-            return [_read(row) for row in connection.execute(chosen)]
+            return [delivery_of(row) for row in connection.execute(chosen)]
 
     def found(self, delivery_id: int) -> Delivery | None:
         """One by its number."""
         with self.database.reading() as connection:
             row = connection.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
-        return None if row is None else _read(row)
+        return None if row is None else delivery_of(row)
 
     def counts(self) -> dict[tuple[str, DeliveryState], int]:
         """How many there are, by receiver and state."""
@@ -260,11 +279,11 @@ class Outbox:
         Says to how many receivers.
         """
         event = call_event(kind, story, _at(story))
-        names = [name for name, webhook in self.webhooks.items() if webhook.wants(kind)]
+        names = [name for name, receiver in self.receivers.items() if receiver.wants(kind)]
         chosen = (deliveries.c.event_id == event.id) & deliveries.c.webhook.in_(names)
         with self.database.writing() as connection:
             connection.execute(stopped_webhooks.delete().where(stopped_webhooks.c.webhook.in_(names)))
-            enqueue(connection, [event], tuple(self.webhooks.values()), now)
+            enqueue(connection, [event], tuple(self.receivers.values()), now)
             connection.execute(
                 update(deliveries).where(chosen).values(_again(now) | {"content": event.content})
             )
@@ -275,11 +294,10 @@ def _at(story: CallStory) -> float:
     return story.began_at if story.ended_at is None else story.ended_at
 
 
-def _settle(connection: Connection, settled: Settled) -> int:
-    delivery = settled.delivery
-    ours = (deliveries.c.id == delivery.id) & (deliveries.c.lease == delivery.lease)
-    values = {"lease": "", "leased_until": 0.0} | _of_attempt(settled)
-    return connection.execute(update(deliveries).where(ours).values(values)).rowcount
+def _settle(connection: Connection, lease: str, values: dict[str, Any], ids: Sequence[int]) -> int:
+    ours = deliveries.c.id.in_(ids) & (deliveries.c.lease == lease)
+    settled = {"lease": "", "leased_until": 0.0, **values}
+    return connection.execute(update(deliveries).where(ours).values(settled)).rowcount
 
 
 def _of_attempt(settled: Settled) -> dict[str, Any]:
@@ -339,7 +357,7 @@ def _claimed(connection: Connection, webhook: str, count: int, now: float) -> li
         .values(lease=secrets.token_hex(8), leased_until=now + LEASE_S)
         .returning(deliveries)
     )
-    return sorted((_read(row) for row in connection.execute(claim)), key=lambda one: one.id)
+    return sorted((delivery_of(row) for row in connection.execute(claim)), key=lambda one: one.id)
 
 
 def _meant(wanted: Filter) -> list[ColumnElement[bool]]:
@@ -351,25 +369,6 @@ def _meant(wanted: Filter) -> list[ColumnElement[bool]]:
     return [column == value for column, value in given.items() if value]
 
 
-def _read(row: Row[Any]) -> Delivery:
-    return Delivery(
-        id=row.id,
-        webhook=row.webhook,
-        event=Event(row.event_id, row.kind, row.call_sid, row.at, row.content),
-        state=DeliveryState(row.state),
-        failed=row.failed,
-        due_at=row.due_at,
-        last_code=row.last_code,
-        last_error=row.last_error,
-        settled_at=row.settled_at,
-        attempts=_decode_attempts(row.attempts),
-        lease=row.lease,
-    )
-
-
-_decode_attempts: Final = msgspec.json.Decoder(tuple[Attempt, ...]).decode
-
-
-def _address(webhook: Webhook) -> str:
+def _address(receiver: Receiver) -> str:
     """Tells addresses apart, and says none: one may be a secret."""
-    return hashlib.sha256(webhook.url.encode()).hexdigest()
+    return hashlib.sha256(receiver.address.encode()).hexdigest()

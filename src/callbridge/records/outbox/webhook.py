@@ -142,6 +142,16 @@ class Webhook:
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"
 
+    @property
+    def address(self) -> str:
+        """Where it is, all of it."""
+        return self.url
+
+    @property
+    def keeps_order(self) -> bool:
+        """What cannot be delivered for a while holds up no other part of its call."""
+        return False
+
     def wants(self, kind: str) -> bool:
         """Whether it is told of events of this kind."""
         return is_wanted(kind, self.events)

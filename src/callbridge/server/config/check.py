@@ -19,6 +19,7 @@ from callbridge.server.config import (
     check_hearing,
     check_models,
     check_money,
+    check_nats,
     check_recordings,
     check_rest,
     check_start,
@@ -47,6 +48,7 @@ def check(
     try_to_listen: Callable[[str, int], OSError | None],
     descriptors: int,
     ask_vendors: Callable[[Settings, Roster], list[Finding]] | None = None,
+    ask_nats: Callable[[Settings], list[Finding]] | None = None,
 ) -> list[Finding]:
     """All there is to say about a configuration.
 
@@ -57,6 +59,7 @@ def check(
         try_to_listen: what becomes of binding a socket to this host and port.
         descriptors: how many the process may have.
         ask_vendors: what those say who are paid for the calls; by default nobody is asked.
+        ask_nats: what NATS says, where it is told of calls; by default it is not asked.
     """
     given = check_given.given(variables)
     try:
@@ -84,6 +87,8 @@ def check(
         *check_texts.texts(settings, rehearsal.roster),
         *check_recordings.recordings(settings, rehearsal.roster),
         *check_webhooks.webhooks(settings, variables.values),
+        *check_nats.nats(settings),
+        *(ask_nats(settings) if ask_nats else ()),
         *check_analysis.analysis(settings),
         *check_fallback.fallback(settings),
         *check_fallback.office(settings, today),

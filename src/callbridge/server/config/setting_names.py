@@ -25,9 +25,16 @@ _OF_OTHERS: Final = frozenset(
         "TWILIO_ACCOUNT_SID",
         "TWILIO_AUTH_TOKEN",
     }
-    | {"DATABASE_URL", "TWILIO_API_KEY_SID", "TWILIO_API_KEY_SECRET", "TWILIO_REGION", "TWILIO_EDGE"}
+    | {
+        "DATABASE_URL",
+        "NATS_URL",
+        "TWILIO_API_KEY_SID",
+        "TWILIO_API_KEY_SECRET",
+        "TWILIO_REGION",
+        "TWILIO_EDGE",
+    }
 )
-"""OpenAI's, Twilio's, the container hosts' own, and that under which all of these tell a database."""
+"""OpenAI's, Twilio's, the container hosts' own, and those under which all of these tell a server."""
 
 _SERVICE_LINK: Final = re.compile(
     r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"

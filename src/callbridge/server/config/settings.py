@@ -21,6 +21,7 @@ from callbridge.server.config.analysis_settings import AnalysisSettings
 from callbridge.server.config.kept_settings import KeptSettings
 from callbridge.server.config.menu_setting import FallbackMenu, Hours
 from callbridge.server.config.models import voice_model
+from callbridge.server.config.nats_settings import NatsSettings
 from callbridge.server.config.recording_settings import RecordingSettings
 from callbridge.server.config.rehearsal_settings import RehearsalSettings
 from callbridge.server.config.setting_names import variable
@@ -56,7 +57,9 @@ from callbridge.server.config.webhook_settings import WebhookSettings
 from callbridge.telephony.rest.credentials import Credentials
 
 
-class Settings(AnalysisSettings, RehearsalSettings, KeptSettings, RecordingSettings, WebhookSettings):
+class Settings(
+    AnalysisSettings, RehearsalSettings, KeptSettings, RecordingSettings, WebhookSettings, NatsSettings
+):
     """The configuration of one process. `variable` tells the environment variable of a field."""
 
     # Accounts.
@@ -350,7 +353,7 @@ class Settings(AnalysisSettings, RehearsalSettings, KeptSettings, RecordingSetti
         url = "" if self.database_url is None else self.database_url.get_secret_value()
         password = password_in(url)
         signing = () if self.webhook_secret is None else listed(self.webhook_secret)
-        own = (*self.auth_tokens, *self.records_keys, *signing)
+        own = (*self.auth_tokens, *self.records_keys, *signing, *self.nats_secrets)
         return (*hidden, *own, *([password] if password else []))
 
     @property

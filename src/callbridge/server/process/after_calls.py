@@ -8,10 +8,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
+from callbridge.records.outbox.subjects import NatsReceiver
+from callbridge.records.outbox.webhook import Webhook
+from callbridge.server.config.nats import nats_servers, read_receivers
 from callbridge.server.config.settings import find_variables
-from callbridge.server.config.webhooks import read_webhooks
 from callbridge.server.process.analysing import analysis_outgrowths, is_analysing, open_analysing
 from callbridge.server.process.desk import key_on_record
+from callbridge.server.process.nats_sending import open_nats
 from callbridge.server.process.recording_links import link_for_others
 from callbridge.server.process.records import open_records
 from callbridge.server.process.sweeping import sweep_forever
@@ -37,7 +40,7 @@ def open_all_records(desk: Desk) -> None:
         WebhooksError: who is told of calls cannot be read, or there are no records to tell of.
     """
     settings, wall_now = desk.settings, desk.wall_now
-    receivers = read_webhooks(settings, find_variables().values)
+    desk.receivers = receivers = read_receivers(settings, find_variables().values)
     desk.records = records = open_records(
         settings,
         desk.state,
@@ -46,10 +49,14 @@ def open_all_records(desk: Desk) -> None:
         [*telling_of_ends(receivers, wall_now), *analysis_outgrowths(settings, wall_now)],
         telling_of_facts(receivers, wall_now),
     )
-    if receivers and records is not None:
-        desk.webhooks = open_sending(
-            records.database, receivers, wall_now, partial(link_for_others, settings)
-        )
+    webhooks = [receiver for receiver in receivers if isinstance(receiver, Webhook)]
+    link_to = partial(link_for_others, settings)
+    if webhooks and records is not None:
+        desk.webhooks = open_sending(records.database, webhooks, wall_now, link_to)
+    for receiver in receivers:
+        if isinstance(receiver, NatsReceiver) and records is not None:
+            servers = nats_servers(settings)
+            desk.nats = open_nats(records.database, receiver, servers, wall_now, link_to)
     desk.taping = open_taping(settings, records, wall_now)
 
 
@@ -58,6 +65,8 @@ def lives_of_records(desk: Desk) -> dict[str, Callable[[], Awaitable[NoReturn]]]
     lives: dict[str, Callable[[], Awaitable[NoReturn]]] = {}
     if desk.webhooks is not None:
         lives["webhooks"] = desk.webhooks.send_forever
+    if desk.nats is not None:
+        lives["nats"] = desk.nats.send_forever
     if desk.records is not None:
         lives["retention"] = partial(sweep_forever, desk.settings, desk.records.database, desk.wall_now)
     if desk.recordings is not None:
@@ -67,8 +76,7 @@ def lives_of_records(desk: Desk) -> dict[str, Callable[[], Awaitable[NoReturn]]]
             lives["recordings retention"] = desk.recordings.sweep_forever
     if desk.records is not None and is_analysing(desk.settings):
         roster, wall_now = desk.plans.roster, desk.wall_now
-        receivers = () if desk.webhooks is None else desk.webhooks.receivers
-        told = telling_of_analyses(receivers, wall_now)
+        told = telling_of_analyses(desk.receivers, wall_now)
         analysing = open_analysing(desk.settings, desk.records.database, roster, wall_now, told)
         lives["analysis"] = analysing.run_forever
     return lives

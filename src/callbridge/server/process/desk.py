@@ -59,15 +59,17 @@ from callbridge.telephony.signatures import SignatureCheck
 from callbridge.telephony.signed_tokens import StreamTokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from callbridge.call.entrance import MakeMachine
     from callbridge.call.facts import Fact
     from callbridge.call.price_list import PriceList
     from callbridge.observe.loop_watch import LoopWatch
+    from callbridge.records.outbox.receiver import Receiver
     from callbridge.records.taping import Taping
     from callbridge.server.config.say import Said
     from callbridge.server.config.settings import Settings
+    from callbridge.server.process.nats_sending import NatsSending
     from callbridge.server.process.records import RecordKeeping
     from callbridge.server.process.webhook_sending import WebhookSending
     from callbridge.state.neighbours import ProcessSeen
@@ -128,8 +130,12 @@ class Desk:
     call_tokens: CallTokens = field(default_factory=CallTokens)
     records: RecordKeeping | None = None
     """What is kept of calls for weeks; nothing where that is off."""
+    receivers: Sequence[Receiver] = ()
+    """Who is told of calls."""
     webhooks: WebhookSending | None = None
-    """Who tells others of calls; nothing where nobody is told."""
+    """Who tells them; nothing where nobody is told."""
+    nats: NatsSending | None = None
+    """The same for NATS."""
     taping: Taping | None = None
     """Keeps what plays a call again; nothing where no call is taped."""
     people: People = field(init=False)

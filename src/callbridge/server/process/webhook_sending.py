@@ -20,6 +20,7 @@ from callbridge.records.outbox.body import no_link
 from callbridge.records.outbox.delivery import Attempt, DeliveryState, Settled
 from callbridge.records.outbox.events import CALL_RECORDED, FACT
 from callbridge.records.outbox.schedule import Verdict, verdict
+from callbridge.server.config.webhook_settings import FACT_KINDS
 from callbridge.server.process.own_threads import in_thread
 from callbridge.server.process.webhook_posting import Posting
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from callbridge.records.database import Database
     from callbridge.records.outbox.deliveries import Outbox
     from callbridge.records.outbox.delivery import Delivery
+    from callbridge.records.outbox.receiver import Receiver
     from callbridge.records.outbox.webhook import Webhook
     from callbridge.records.projecting import Outgrowth
     from callbridge.records.shipping import Witness
@@ -65,7 +67,7 @@ class WebhookSending:
 
     def __init__(
         self,
-        outbox: Outbox,
+        outbox: Outbox[Webhook],
         *,
         connections: Callable[[], KeptConnections] = KeptConnections,
         link_to: Callable[[str], str] = no_link,
@@ -85,14 +87,9 @@ class WebhookSending:
         self._has_settled = asyncio.Event()
         self._is_away = False
 
-    @property
-    def receivers(self) -> tuple[Webhook, ...]:
-        """Who is told."""
-        return tuple(self._outbox.webhooks.values())
-
     async def send_forever(self) -> NoReturn:
         """Claims what is due and sends it, until it is cancelled."""
-        self._lanes = {name: _Lane(webhook) for name, webhook in self._outbox.webhooks.items()}
+        self._lanes = {name: _Lane(webhook) for name, webhook in self._outbox.receivers.items()}
         async with self._connections() as connections, asyncio.TaskGroup() as tasks:
             posting = Posting(connections, link_to=self._link_to, wall_now=self._wall_now)
             while True:
@@ -221,29 +218,29 @@ def open_sending(
     return WebhookSending(outbox, wall_now=wall_now, link_to=link_to, poll_s=POLL_S)
 
 
-def telling_of_ends(webhooks: Sequence[Webhook], wall_now: Callable[[], float]) -> list[Outgrowth]:
+def telling_of_ends(receivers: Sequence[Receiver], wall_now: Callable[[], float]) -> list[Outgrowth]:
     """What has these receivers told of each call that has ended."""
-    if not webhooks:
+    if not receivers:
         return []
     from callbridge.records.outbox.deliveries import enqueue_completed  # noqa: PLC0415 - as above
 
-    return [enqueue_completed(webhooks, wall_now)]
+    return [enqueue_completed(receivers, wall_now)]
 
 
-def telling_of_analyses(webhooks: Sequence[Webhook], wall_now: Callable[[], float]) -> list[Outgrowth]:
+def telling_of_analyses(receivers: Sequence[Receiver], wall_now: Callable[[], float]) -> list[Outgrowth]:
     """What has them told of each call that a text model has looked at."""
-    if not webhooks:
+    if not receivers:
         return []
     from callbridge.records.outbox.deliveries import enqueue_analyzed  # noqa: PLC0415 - as above
 
-    return [enqueue_analyzed(webhooks, wall_now)]
+    return [enqueue_analyzed(receivers, wall_now)]
 
 
-def telling_of_facts(webhooks: Sequence[Webhook], wall_now: Callable[[], float]) -> list[Witness]:
+def telling_of_facts(receivers: Sequence[Receiver], wall_now: Callable[[], float]) -> list[Witness]:
     """What has them told of facts as they come; nothing where nobody wants any."""
-    wanted = {event for webhook in webhooks for event in webhook.events}
-    if not any(event == CALL_RECORDED or event.startswith(FACT) for event in wanted):
+    seen = (CALL_RECORDED, *(FACT + kind for kind in FACT_KINDS))
+    if not any(receiver.wants(kind) for receiver in receivers for kind in seen):
         return []
     from callbridge.records.outbox.deliveries import enqueue_seen  # noqa: PLC0415 - as above
 
-    return [enqueue_seen(webhooks, wall_now)]
+    return [enqueue_seen(receivers, wall_now)]
