@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from sqlalchemy import func, select
 
 from callbridge.call import facts
 from callbridge.records import shipping
+from callbridge.records.errors import RecordsAway
 from callbridge.records.reading import Records
 from callbridge.records.schema import facts as facts_table
-from callbridge.records.shipping import Shipping
+from callbridge.records.shipping import Behind, Shipping
 from callbridge.state.journal import MemoryJournal
 from records.shipments import HANGUP, STARTED, entry, store, until_true
 
@@ -76,6 +77,27 @@ def test_what_comes_twice_is_there_once_and_its_end_leads_to_nothing_more(
     until_true(lambda: shipped.shipped == 5)
     assert count(database) == 3
     assert len(grown) == 1
+
+
+def test_what_waits_while_the_database_is_away_is_told(
+    database: Database, journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipping, "PAUSE_FIRST_S", 0.01)
+    running = Shipping(database, journal, "process-1")
+    with monkeypatch.context() as away:
+        away.setattr(database, "check", _away)
+        for number in (1, 2, 3):
+            journal.add(entry("CA1", number, STARTED, at=100.0 + number))
+        running.start()
+        until_true(lambda: running.trouble == "it is away")
+        until_true(lambda: running.behind == Behind(3, 101.0))
+    until_true(lambda: running.shipped == 3)
+    until_true(lambda: running.behind == Behind())
+    assert running.stop(5)
+
+
+def _away() -> NoReturn:
+    raise RecordsAway("it is away")
 
 
 def test_what_was_shipped_by_a_killed_process_gets_its_rows(

@@ -42,7 +42,9 @@ async def test_rows_are_read_in_order_and_dropped_when_they_have_arrived(state: 
     state.keep(entry(6))
     assert await state.flush()
     assert numbers(state) == [4, 5, 6]
-    assert numbers(state, rows[-1].place + 1) == [5, 6]
+    behind = rows[-1].place + 1
+    assert numbers(state, behind) == [5, 6]
+    assert [state.journal.count(after, 2) for after in (0, behind, behind + 2)] == [2, 2, 0]
 
 
 async def test_a_place_is_never_used_again(state: State) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 import leftovers
 from callbridge.state import sqlite_state, sqlite_writer
 from callbridge.state.sqlite_state import SqliteState
-from callbridge.state.state import EVENTS_WAITING_MAX, OVER, PRUNE_EVERY_S, QUIET_S
+from callbridge.state.state import EVENTS_WAITING_MAX, OVER, PRUNE_EVERY_S, QUIET_S, Unwritten
 from state.wall_clock import text_in
 
 CALL = "CA" + "1" * 32
@@ -298,12 +298,14 @@ async def test_a_disk_that_hangs_is_told(state: SqliteState, monkeypatch: pytest
         state.append(CALL, "stream_started", b"{}")
         await state.flush()
         assert "has taken nothing for" in str(state.trouble)
+        assert (state.unwritten.rows, state.unwritten.for_s > 0.05) == (1, True)
         assert [found.kind for found in await state.events(CALL)] == ["stream_started"]
         assert await state.claim_token(b"a", FAR)
         assert not await state.claim_token(b"a", FAR)
         hangs.set()
         await until(lambda: state.trouble is None)
     assert not await state.claim_token(b"a", FAR)
+    await until(lambda: state.unwritten == Unwritten())
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

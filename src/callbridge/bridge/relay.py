@@ -60,8 +60,18 @@ HearWords: TypeAlias = "Callable[[Literal['agent', 'caller'], str, str], None]"
 """Gets pieces of both sides' words as they come: who speaks, in which item, and the piece."""
 
 
+Direction: TypeAlias = Literal["uplink", "downlink"]
+
+HearPassing: TypeAlias = "Callable[[Direction, float], None]"
+"""Is told that a frame has passed, of one in many, and when the turn of the event loop began that it came in."""
+
+
 def nobody_counts(_frames: float) -> None:
     """Then nothing is a flood."""
+
+
+def nobody_times(_direction: Direction, _woken_at: float) -> None:
+    """Then it is not measured how long a frame is on its way."""
 
 
 def nobody_hears(_by: str, _item_id: str, _words: str) -> None:

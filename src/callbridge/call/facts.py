@@ -275,6 +275,8 @@ class StreamEnded(BaseFact, frozen=True):
     response_ms_p50: int | None = None
     response_ms_max: int | None = None
     errors: int = 0
+    silence_ms_max: int | None = None
+    """The longest time in which the caller waited for the agent and heard nothing; None in older facts."""
 
 
 class CallClosed(BaseFact, frozen=True):

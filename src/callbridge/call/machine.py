@@ -17,7 +17,7 @@ from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.codes import CLOSE_CODES
 from callbridge.call.ear.gate import Uplink
-from callbridge.call.ear.silences import add_sound_due
+from callbridge.call.ear.silences import HeardSilence, add_sound_due
 from callbridge.call.endings import SAY_IT_ENDS, WISHED, WITHOUT_MODEL
 from callbridge.call.facts import CallClosed, ClipPlayed, EndReason, StreamStarted, noted, warned
 from callbridge.call.floor.table import Caller, Now
@@ -67,6 +67,7 @@ class CallMachine:
         self._out, self._sessions, self._endings = parts.out, parts.sessions, parts.endings
         self._admitted = admitted
         self._admitted_at = self._clip_at = out.now
+        self._silence = HeardSilence()
         self._ended_at: float | None = None
 
     # --- The way in ---
@@ -325,6 +326,8 @@ class CallMachine:
 
     def _settle(self, now: float) -> None:
         """What follows from the state rather than from one event: turns that ended, last words heard."""
+        if self._ended_at is None:
+            self._silence.look(self._parts.asking.waits_since, self.playout, now)
         if self.transcript.corrections:
             self._correct()
         parts, endings = self._parts, self._endings
@@ -442,6 +445,7 @@ class CallMachine:
         if keeps_leg and parts.floor.now is Now.AUDIBLE:
             parts.floor.silence(now)
         self._ended_at = now
+        self._silence.look(None, self.playout, now)
         parts.gate.uplink, parts.gate.audible_response_id = Uplink.SHUT, None
         self._sessions.over()
         parts.floor.interruption.freeze(now, parts.floor.in_progress)
@@ -454,6 +458,7 @@ class CallMachine:
             out.do(a.CloseLeg(e.Leg.MODEL, 1000, ""))
         out.do(a.CloseLeg(e.Leg.PHONE, CLOSE_CODES.get(reason, 1000), reason.value))
         parts.bill.line_goes_on(self._sessions.plan)
-        out.note(summary(reason, detail, follows, parts, since=self._admitted_at, now=now))
+        silence_s = self._silence.longest_s
+        out.note(summary(reason, detail, follows, parts, silence_s, since=self._admitted_at, now=now))
         if lingers:
             parts.linger.begin(now, has_model=keeps_leg)

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 
 def summary(
-    reason: EndReason, detail: str, follows: Following, parts: Parts, *, since: float, now: float
+    reason: EndReason,
+    detail: str,
+    follows: Following,
+    parts: Parts,
+    silence_s: float,
+    *,
+    since: float,
+    now: float,
 ) -> StreamEnded:
     """What a person would ask of a stream that was admitted at `since` and ends at `now`."""
     tally, latencies, began_at = parts.tally, parts.transcript.response_ms, parts.playout.began_at
@@ -39,4 +46,5 @@ def summary(
         response_ms_p50=round(median(latencies)) if latencies else None,
         response_ms_max=max(latencies, default=None),
         errors=tally.errors,
+        silence_ms_max=round(silence_s * 1000),
     )

@@ -13,6 +13,12 @@ RESPONSE_TOKENS_MAX: Final = 262_144
 """Of one kind in one response: twice the context of a model (128k). A number above it is none, and must not
 close the line by a limit of cost."""
 
+TOKEN_KINDS: Final = (
+    *("input_text", "input_text_cached", "input_audio", "input_audio_cached"),
+    *("output_text", "output_audio", "transcription_input", "transcription_output"),
+)
+"""What tokens are billed as. No token is of two kinds: what was cached is not told among the rest."""
+
 TRANSCRIPT_S_MAX: Final = 3_600
 """Of one transcript: a session ends after an hour."""
 
@@ -65,6 +71,19 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
         audio = _within(self.input_audio_tokens, self.input_tokens)
         text = min(cached - _within(self.cached_audio_tokens, min(cached, audio)), self.input_text_tokens)
         return text, min(cached - text, audio)
+
+    @property
+    def by_kind(self) -> dict[str, int]:
+        """All tokens by kind, each of `TOKEN_KINDS`; none in two of them."""
+        text_cached, audio_cached = self.input_cached
+        text_in, text_out = self.input_text_tokens, self.output_text_tokens
+        counts = (
+            *(text_in - text_cached, text_cached),
+            *(max(0, self.input_tokens) - text_in - audio_cached, audio_cached),
+            *(text_out, max(0, self.output_tokens) - text_out),
+            *(max(0, self.transcription_input_tokens), max(0, self.transcription_output_tokens)),
+        )
+        return dict(zip(TOKEN_KINDS, counts, strict=True))
 
 
 def of_response(reported: realtime_events.Usage) -> Usage:

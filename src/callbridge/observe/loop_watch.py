@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import traceback
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
@@ -134,16 +135,25 @@ class LagJudge:
         return Step.SHOW_STACK if lag_s >= self._bounds.stack_s else None
 
 
+LAGS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+"""The bounds between which lags are counted: a frame is 0.02 s."""
+
+
 class Lags:
-    """How many beats there were, and how late the latest of them."""
+    """How many beats there were, how late the latest of them, and how many were how late."""
 
     def __init__(self) -> None:
         self.count = 0
         self.max_ms = 0.0
+        self.sum_s = 0.0
+        self.counts = [0] * (len(LAGS_S) + 1)
+        """Beats by the first of `LAGS_S` that they did not pass; the last is for those beyond all."""
 
     def add(self, lag_s: float) -> None:
         """Counts one beat."""
         self.count += 1
+        self.sum_s += lag_s
+        self.counts[bisect_left(LAGS_S, lag_s)] += 1
         self.max_ms = max(self.max_ms, lag_s * 1000)
 
 

@@ -17,16 +17,17 @@ OURS = "ours"
 
 
 def latency_of(answer: Answer, tools: Sequence[Span]) -> Latency | None:
-    """From the end of the caller's speech to the first audio that they heard.
-
-    None where either end was not measured: the caller had not spoken, or nobody heard an answer.
+    """`Answer.latency_ms`, with what it is made of.
 
     Args:
         answer: how the first audio came to be.
         tools: when tools ran, in the same time as the answer.
     """
-    if answer.ended_ms is None or answer.heard_ms is None or answer.heard_ms < answer.ended_ms:
+    latency_ms = answer.latency_ms
+    if latency_ms is None:
         return None
+    assert answer.ended_ms is not None
+    assert answer.heard_ms is not None
     wait = _Wait(answer.ended_ms, answer.heard_ms)
     wait.goes_on("turn detection", "setting", answer.stopped_ms)
     begins_by = answer.asked_ms if answer.asked_ms is not None else answer.created_ms
@@ -41,13 +42,8 @@ def latency_of(answer: Answer, tools: Sequence[Span]) -> Latency | None:
     wait.goes_on("first audio sent", OURS, answer.sent_ms)
     wait.goes_on("first audio heard", "phone", answer.heard_ms)
     parts = tuple(Part(name, ms, owner) for (name, owner), ms in wait.parts.items())
-    stopped, sent = answer.stopped_ms, answer.sent_ms
-    return Latency(
-        answer.heard_ms - answer.ended_ms,
-        parts,
-        ours_ms=sum(part.ms for part in parts if part.owner == OURS),
-        first_delta_ms=None if stopped is None or sent is None or sent < stopped else sent - stopped,
-    )
+    ours_ms = sum(part.ms for part in parts if part.owner == OURS)
+    return Latency(latency_ms, parts, ours_ms, answer.first_delta_ms)
 
 
 class _Wait:

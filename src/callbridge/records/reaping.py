@@ -69,6 +69,8 @@ class Reaper:
         self._outgrowths, self._clock, self._now = outgrowths, clock, now
         self._leases = Leases(process)
         self._rounds = 0
+        self.lost = 0
+        """Streams that this thread has found left open by a process that was gone."""
         self._look_until = 0.0
         """When a round has to be over, so that the own lease is renewed in time."""
         self._is_stopping = threading.Event()
@@ -153,6 +155,7 @@ class Reaper:
                 stream_sid = _last_stream(connection, call_sid)
             if not _is_lost(connection, call_sid, stream_sid):
                 self._write_down(connection, call_sid, ProcessLost(stream_sid, process))
+                self.lost += 1
                 _log.warning("process_lost", call_sid=call_sid, stream_sid=stream_sid, process=process)
             try:
                 with connection.begin_nested():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -64,6 +65,9 @@ LIVE_AGAIN_S: Final = 2.0
 LIVE_SHARE: Final = 20
 """Nor do those of all live calls together take more of the time than one part in so many."""
 
+COUNTED_MAX: Final = 100_000
+"""Rows that wait are counted up to here: of more it is enough to know that they are too many."""
+
 FAULTY_AGAIN_S: Final = 60.0
 """A call whose rows could not be made, by a fault of ours, is tried again after this time."""
 
@@ -71,6 +75,15 @@ AT_ONCE: Final = frozenset({"call_offered", "stream_started", "stream_ended", "c
 """Kinds of fact after which a call's rows are made anew in the same transaction."""
 
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What waits in the journal, as far as the thread has seen: for those who watch."""
+
+    rows: int = 0
+    oldest_at: float | None = None
+    """When the oldest of it was noted, in seconds since 1970; None where nothing waits."""
 
 
 class Shipping:
@@ -112,6 +125,7 @@ class Shipping:
         self._trouble: str | None = None
         self._is_stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="records-shipping", daemon=True)
+        self.behind = Behind()
         self.shipped = 0
         """Rows of the journal that have arrived since the start."""
 
@@ -162,6 +176,7 @@ class Shipping:
             has_shipped = False
             while rows := self._journal.read(self._through, ROWS_MAX):
                 began_at = time.monotonic()
+                self._look_behind(rows)
                 self._ship(rows)
                 self._took_s, has_shipped = time.monotonic() - began_at, True
                 if len(rows) < ROWS_MAX:
@@ -264,14 +279,23 @@ class Shipping:
             rest_until = time.monotonic() + LIVE_SHARE * (time.monotonic() - now)
             self._stale = {sid: max(at, rest_until) for sid, at in self._stale.items()}
 
+    def _look_behind(self, rows: Sequence[JournalRow]) -> None:
+        """Before rows are shipped: if that hangs, it is known since when."""
+        is_all = len(rows) < ROWS_MAX
+        count = len(rows) if is_all else self._journal.count(self._through, COUNTED_MAX)
+        self.behind = Behind(count, rows[0].entry.at)
+
     def _failed(self, reason: str) -> None:
+        oldest = self._journal.read(self._through, 1)
+        if oldest:
+            self.behind = Behind(self._journal.count(self._through, COUNTED_MAX), oldest[0].entry.at)
         self._pause_s = min(self._pause_s * 2 or PAUSE_FIRST_S, PAUSE_MAX_S)
         if self._trouble is None:
             _log.error("records_in_trouble", reason=reason, follows="facts wait in the journal; calls go on")
         self._trouble = reason
 
     def _went_well(self) -> None:
-        self._pause_s = 0.0
+        self._pause_s, self.behind = 0.0, Behind()
         if self._trouble is not None:
             self._trouble = None
             _log.info("records_well_again", shipped=self.shipped, shed=self._journal.shed)

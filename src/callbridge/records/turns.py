@@ -235,9 +235,8 @@ def _span(item: SaidItem | facts.ItemHeard, draft: _Draft) -> Span | None:
 def _latency(record: facts.TurnEnded | None, draft: _Draft, tools: Sequence[ToolUse]) -> Latency | None:
     if record is None or record.answer is None:
         return None
-    answer = record.answer
-    if answer.heard_ms is None and record.items and (first := draft.heard.get(record.items[0].item_id)):
-        answer = msgspec.structs.replace(answer, heard_ms=first.began_ms)
+    heard_from = {item_id: item.began_ms for item_id, item in draft.heard.items() if item.began_ms is not None}
+    answer = record.answer.first_heard(record.items, heard_from)
     ran = [
         Span(tool.began_ms, tool.began_ms + tool.duration_ms)
         for tool in tools

@@ -66,6 +66,9 @@ class Journal(Protocol):
     def read(self, after: int, limit: int) -> tuple[JournalRow, ...]:
         """The oldest rows behind the place `after` that are written down, at most `limit` of them."""
 
+    def count(self, after: int, at_most: int) -> int:
+        """How many rows stand behind the place `after`; `at_most` where there are more."""
+
     def drop(self, through: int) -> None:
         """Queues that all rows up to this place are deleted: they have arrived."""
 
@@ -108,6 +111,11 @@ class MemoryJournal:
         """The oldest rows behind `after`."""
         with self._lock:
             return _first(self._rows, lambda row: row.place > after, limit)
+
+    def count(self, after: int, at_most: int) -> int:
+        """How many rows stand behind `after`."""
+        with self._lock:
+            return len(_first(self._rows, lambda row: row.place > after, at_most))
 
     def drop(self, through: int) -> None:
         """Deletes what has arrived."""

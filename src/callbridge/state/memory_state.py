@@ -24,6 +24,7 @@ from callbridge.state.state import (
     SPEND_KEPT_S,
     STARTED,
     TOKEN_KEPT_S,
+    Unwritten,
 )
 from callbridge.state.text_notes import since as those_since
 from callbridge.state.text_notes import still_kept, with_note, without_words_of
@@ -92,6 +93,11 @@ class MemoryState:
     def trouble(self) -> str | None:
         """Never any."""
         return None
+
+    @property
+    def unwritten(self) -> Unwritten:
+        """Never any."""
+        return Unwritten()
 
     @property
     def events_shed(self) -> int:

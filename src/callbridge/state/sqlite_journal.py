@@ -11,7 +11,7 @@ from sqlalchemy import URL, NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from callbridge.state.sqlite_file import LOCK_WAIT_S
-from callbridge.state.sqlite_rows import stored_journal
+from callbridge.state.sqlite_rows import count_journal, stored_journal
 from callbridge.state.writes import JournalDropped
 
 if TYPE_CHECKING:
@@ -50,6 +50,14 @@ class SqliteJournal:
                 return stored_journal(connection, after, limit)
         except SQLAlchemyError:
             return ()
+
+    def count(self, after: int, at_most: int) -> int:
+        """How many rows stand behind `after`; none while the file cannot be read."""
+        try:
+            with self._engine.connect() as connection:
+                return count_journal(connection, after, at_most)
+        except SQLAlchemyError:
+            return 0
 
     def drop(self, through: int) -> None:
         """Queues that what has arrived is deleted."""

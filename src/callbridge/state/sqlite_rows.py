@@ -309,3 +309,9 @@ def stored_journal(connection: Connection, after: int, limit: int) -> tuple[Jour
     wanted = select(journal.c.place, *columns).where(journal.c.place > after)
     rows = connection.execute(wanted.order_by(journal.c.place).limit(limit))
     return tuple(JournalRow(place, JournalEntry(*entry)) for place, *entry in rows)
+
+
+def count_journal(connection: Connection, after: int, at_most: int) -> int:
+    """How many rows stand behind this place, counted up to `at_most`."""
+    those = select(journal.c.place).where(journal.c.place > after).limit(at_most).subquery()
+    return connection.execute(select(func.count()).select_from(those)).scalar_one()

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from callbridge.state.journal import JournalEntry
     from callbridge.state.neighbours import News, ProcessSeen
     from callbridge.state.places import CallerBounds
-    from callbridge.state.state import CallEvent, Retention
+    from callbridge.state.state import CallEvent, Retention, Unwritten
     from callbridge.state.text_notes import TextNote
     from callbridge.state.writes import Write
 
@@ -111,6 +111,11 @@ class SqliteState:
     def trouble(self) -> str | None:
         """Why nothing can be kept at the moment."""
         return self._writer.trouble
+
+    @property
+    def unwritten(self) -> Unwritten:
+        """What waits for the file."""
+        return self._writer.unwritten
 
     @property
     def events_shed(self) -> int:

@@ -20,7 +20,7 @@ from callbridge.state.journal import GATHERED_S, JOURNAL_ROWS_MAX
 from callbridge.state.neighbour_rows import prune_gone, write_together
 from callbridge.state.sqlite_file import in_words, is_busy, open_file, overwrite_deleted, writing
 from callbridge.state.sqlite_rows import prune, shed_journal, write_batch
-from callbridge.state.state import PRUNE_EVERY_S, StateError
+from callbridge.state.state import PRUNE_EVERY_S, StateError, Unwritten
 from callbridge.state.writes import Journaled, Message, PlaceWrite
 
 if TYPE_CHECKING:
@@ -142,6 +142,13 @@ class SqliteWriter:
         """What is not written, in order."""
         with self._wake:
             return self._backlog.writes
+
+    @property
+    def unwritten(self) -> Unwritten:
+        """How much that is, and for how long nothing was taken."""
+        rows, since = len(self._backlog), self._waiting_since
+        for_s = 0.0 if since is None else max(time.monotonic() - since, 0.0)
+        return Unwritten(rows, for_s) if rows else Unwritten()
 
     @property
     def events_shed(self) -> int:

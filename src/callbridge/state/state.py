@@ -83,6 +83,15 @@ KEPT: Final = Retention()
 
 
 @dataclass(frozen=True, slots=True)
+class Unwritten:
+    """What was told and is not written down yet: for those who watch."""
+
+    rows: int = 0
+    for_s: float = 0.0
+    """For how long nothing of it was taken, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallEvent:
     """One thing that happened in a call."""
 
@@ -148,6 +157,10 @@ class State(CallerMemory, TextNotes, Places, Neighbours, Protocol):
     @property
     def trouble(self) -> str | None:
         """Why nothing can be kept at the moment, in words for an operator; or nothing. Any thread may ask."""
+
+    @property
+    def unwritten(self) -> Unwritten:
+        """What waits to be written. Any thread may ask."""
 
     @property
     def events_shed(self) -> int:

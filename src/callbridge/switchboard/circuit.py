@@ -216,6 +216,10 @@ class Circuits:
         """The models that are not tried at the moment."""
         return [model for model, circuit in self._circuits.items() if circuit.is_open(now)]
 
+    def states(self, now: float) -> dict[str, State]:
+        """Where the circuit of each model stands. Who only looks asks for no model."""
+        return {model: circuit.state(now) for model, circuit in self._circuits.items()}
+
     def _of(self, model: str, now: float) -> Circuit:
         if model not in self._circuits:
             self._circuits[model], self._wanted_at[model] = self._new(), now

@@ -31,6 +31,8 @@ class Handshake(asyncio.BufferedProtocol):
         self.socket = socket
         self.refusal_body = b""
         """What a peer said who refused, in whatever pieces."""
+        self.date = ""
+        """Its `Date` (RFC 9110, section 6.6.1): what time it has."""
         self._answer = b""
         self._arrivals = bytearray(ARRIVALS_BYTES)
 
@@ -68,6 +70,7 @@ class Handshake(asyncio.BufferedProtocol):
         except HTTPException:  # Not HTTP, which picows will say.
             self._hand_on(head + blank)
             return
+        self.date = headers.get("Date", "")
         if status_line.split(b" ")[1:2] == [b"101"]:
             self._hand_on(status_line + b"\r\n" + _upgrade(headers, lines) + blank + body)
         elif is_last or _is_whole(headers, body):

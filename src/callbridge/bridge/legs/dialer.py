@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
+def nobody_hears(_date: str) -> None:
+    """Then nobody asks what time the model has."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelDialer:
     """How to reach the model. One per process: it carries the one TLS context of all calls."""
@@ -40,6 +44,8 @@ class ModelDialer:
     """Needed for `wss`. A context of its own for every connection costs 17 ms of blocked loop each."""
     open_timeout_s: float = 5.0
     patience: Patience = MODEL_PATIENCE
+    hears_date: Callable[[str], None] = nobody_hears
+    """Gets the `Date` of each answer to a dial that has one."""
 
     def __repr__(self) -> str:
         return f"<ModelDialer {self.url.rpartition('@')[2]}>"  # No name and no password.
@@ -84,6 +90,9 @@ class ModelDialer:
         except BaseException:  # Whatever ends the dial, a cancellation too, takes the socket with it.
             protocol.transport.disconnect(graceful=False)
             raise
+        finally:
+            if handshake.date:
+                self.hears_date(handshake.date)
         if not leg.is_connected:
             raise ConnectionResetError("closed during the handshake")
 

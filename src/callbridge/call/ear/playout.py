@@ -385,6 +385,11 @@ class Playout:
         return self._run_began_at + self._run_bytes / _BYTES_PER_S + self._proven_lateness_s
 
     @property
+    def sounds_since(self) -> float | None:
+        """When the audio began that the caller hears, or heard last; None for what was cleared since."""
+        return self._run_began_at if self._run_bytes else None
+
+    @property
     def is_drained(self) -> bool:
         """Whether echoes prove that everything was played: what a clock believes is not enough here."""
         return not self._marks and not self._unmarked_bytes

@@ -12,6 +12,32 @@ if TYPE_CHECKING:
     from callbridge.call.limits import Limits
 
 
+class HeardSilence:
+    """The longest time in which the caller waited for the agent and heard nothing at all.
+
+    Looked at with every event, never with a frame of audio. Sounds of ours break a silence as the agent does.
+    """
+
+    def __init__(self) -> None:
+        self.longest_s = 0.0
+        self._since: float | None = None
+
+    def look(self, waits_since: float | None, playout: Playout, now: float) -> None:
+        """How it is now.
+
+        Args:
+            waits_since: since when the caller waits for the agent; None while they do not.
+            playout: what they hear.
+            now: the time.
+        """
+        if self._since is not None:
+            sounds_since = playout.sounds_since
+            is_broken = sounds_since is not None and sounds_since > self._since
+            ended_at = sounds_since if is_broken and sounds_since is not None else now
+            self.longest_s = max(self.longest_s, min(ended_at, now) - self._since)
+        self._since = None if waits_since is None else max(waits_since, playout.quiet_at)
+
+
 class WaitingSound:
     """The soft sound now and then, while a tool that wants it takes its time."""
 

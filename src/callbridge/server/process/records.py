@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from callbridge.call.facts import Fact
     from callbridge.records.database import Database
     from callbridge.records.projecting import Outgrowth
-    from callbridge.records.shipping import Witness
+    from callbridge.records.shipping import Behind, Witness
     from callbridge.server.config.settings import Settings
     from callbridge.state.state import State
 
@@ -89,6 +89,26 @@ class RecordKeeping:
     def trouble(self) -> str | None:
         """Why records are not up to date at the moment; or nothing."""
         return self._shipping.trouble
+
+    @property
+    def behind(self) -> Behind:
+        """What is not in the database yet."""
+        return self._shipping.behind
+
+    @property
+    def shipped(self) -> int:
+        """Facts that have arrived there since the start."""
+        return self._shipping.shipped
+
+    @property
+    def shed(self) -> int:
+        """Facts that were lost for want of room since the start."""
+        return self._state.journal.shed
+
+    @property
+    def streams_lost(self) -> int:
+        """Streams whose end this process has written down for one that was gone."""
+        return self._reaper.lost
 
     def note(self, fact: Fact) -> None:
         """A fact of a stream. What a socket says that has not been admitted is nobody's record."""
