@@ -10,6 +10,7 @@ from typing import Any
 from callbridge.bridge.legs.leg import SocketLeg
 from callbridge.bridge.relay import HearWords
 from callbridge.bridge.waiting import WaitingRoom
+from callbridge.observe.loop_watch import Lags
 from callbridge.server.config.retention import retention
 from callbridge.server.config.settings import VARIABLES, Settings, read_settings
 from callbridge.server.process.desk import Desk, open_desk
@@ -140,6 +141,7 @@ class LoopWatch:
     """Whether the loop is late, as a test says."""
 
     is_late: bool = False
+    lags: Lags = field(default_factory=Lags)
 
 
 @dataclass
@@ -158,11 +160,11 @@ class FrontDesk:
         self.desk: Desk = open_desk(
             settings,
             state=self.state,
-            loop_watch=self.loop_watch,  # type: ignore[arg-type]  # Only `is_late` is asked of it.
+            loop_watch=self.loop_watch,  # type: ignore[arg-type]  # Only these two are asked of it.
             now=lambda: self.now,
             wall_now=lambda: self.wall_now,
         )
-        self.desk.dialer = self.dialer  # type: ignore[assignment]  # A dialer, if not the one of OpenAI.
+        self.desk.dialer = self.dialer
         self.desk.waiting = WaitingRoom(self.dialer)
 
     @property

@@ -336,6 +336,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "pytest": ("callbridge.testing.plugin", "callbridge.testing.collecting"),
     "watchfiles": ("callbridge.cli.development",),
     "uvicorn": ("callbridge.server.process",),
+    "prometheus_client": ("callbridge.observe", "callbridge.server.process"),
     "httpcore": ("callbridge.agents.http",),
     "jmespath": ("callbridge.agents.http",),
     "pydantic_settings": ("callbridge.server.config",),

@@ -205,7 +205,7 @@ def test_the_last_line_answers_what_a_person_would_ask(reason: EndReason) -> Non
     """Every field of the record, with the reason as a word; a warning where nobody meant the call to end."""
     usage = Usage(100, 50, 80, 40, 20)
     end = facts.StreamEnded(
-        *(reason, "why", Resume(), True, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, usage, 700, 600, 900, 0)
+        *(reason, "why", Resume(), True, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, usage, 700, 600, 900, 0, 1200)
     )
     (found,) = logged(end)
     assert found.pop("log_level") == ("info" if reason.is_normal else "warning")
@@ -224,6 +224,7 @@ def test_the_last_line_answers_what_a_person_would_ask(reason: EndReason) -> Non
         "response_ms_p50": 600,
         "response_ms_max": 900,
         "errors": 0,
+        "silence_ms_max": 1200,
     }
 
 

@@ -164,7 +164,9 @@ class Bridge:
         self._tell(self._phone_rate.flood_of(event, now) or event)
 
     def _flood_of_frames(self, frames: float) -> e.BadMessage | None:
-        return self._phone_rate.flood_of_frames(frames, self._loop.time())
+        now = self._loop.time()
+        self.relay.passed("uplink", now)
+        return self._phone_rate.flood_of_frames(frames, now)
 
     def model_said(self, text: str | bytes) -> None:
         """One event of the model."""

@@ -2,7 +2,7 @@
 
 The data plane. What comes as audio leaves as audio, unchanged, without a task, a queue or a decision of its
 own: the gate says what may pass, the ledger notes what went. All else is an event for the machine.
-No logging here, no metric call, nothing that could be done once per call.
+No logging here, no metric call with a frame, nothing that could be done once per call.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ HearWords: TypeAlias = "Callable[[Literal['agent', 'caller'], str, str], None]"
 Direction: TypeAlias = Literal["uplink", "downlink"]
 
 HearPassing: TypeAlias = "Callable[[Direction, float], None]"
-"""Is told that a frame has passed, of one in many, and when the turn of the event loop began that it came in."""
+"""Is told that a frame has passed, one of many, and when that turn of the event loop began."""
 
 
 def nobody_counts(_frames: float) -> None:
@@ -110,6 +110,7 @@ class Relay:
         "_transcript",
         "_unheard_ms_max",
         "_was_loud",
+        "passed",
         "send_to_model",
         "send_to_phone",
     )
@@ -147,6 +148,8 @@ class Relay:
         self._was_loud = False
         self._hear: HearWords = nobody_hears
         self._adds = self._add_silently
+        self.passed: HearPassing = nobody_times
+        """May be told of the way up, one frame in so many, and of the way down with each mark."""
         self.send_to_phone = send_to_phone
         self.send_to_model: Callable[[bytes], None] | None = None
         """Known once the model leg is open; audio is held until then."""
@@ -352,6 +355,7 @@ class Relay:
         if mark is None:
             return None
         self._send_mark(mark)
+        self.passed("downlink", now)
         # Looked at with every mark: an answer that has run away is a few frames longer by then.
         return AnswerRanAway() if self._playout.unheard_ms(now) > self._unheard_ms_max else None
 

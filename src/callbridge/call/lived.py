@@ -64,7 +64,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def first_delta_ms(self) -> int | None:
-        """From the moment in which it was known that the caller had stopped to the first audio of the model."""
+        """From the moment in which it was known that they had stopped to the model's first audio."""
         return _between(self.stopped_ms, self.sent_ms)
 
     @property

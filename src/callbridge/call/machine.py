@@ -99,6 +99,8 @@ class CallMachine:
             self._take_consequences(now)
         if self._parts.pressed_keys.waiting or self.playout.cut_keys:
             self._press_keys(now)
+        if self._ended_at is None:
+            self._silence.look(self._parts.asking.waits_since, self.playout, now)
         self._settle(now)
         hearing, tally = self._parts.hearing, self._parts.tally
         # The model was told something, and has to answer. Seen here, not in `hearing`: every event passes by.
@@ -326,8 +328,6 @@ class CallMachine:
 
     def _settle(self, now: float) -> None:
         """What follows from the state rather than from one event: turns that ended, last words heard."""
-        if self._ended_at is None:
-            self._silence.look(self._parts.asking.waits_since, self.playout, now)
         if self.transcript.corrections:
             self._correct()
         parts, endings = self._parts, self._endings

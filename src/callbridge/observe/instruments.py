@@ -42,7 +42,6 @@ DOING: Final = ("dial", "configure", "call")
 TROUBLES: Final = ("rate_limit", "configuration", "fatal", "no_descriptors", "passing")
 ALERT_LEVELS: Final = ("error", "warning", "other")
 NOT_KEPT: Final = ("start", "consent", "end", "tool")
-DELIVERED: Final = ("done", "pending", "dead", "skipped")
 
 
 class Instruments:
@@ -172,9 +171,6 @@ class Instruments:
         self.not_kept = self._counter(
             "not_kept", "What was done although it was not on disk in time that it is.", "what"
         )
-        self.deliveries = self._counter(
-            "deliveries", "Attempts to deliver an event, by receiver and outcome.", "receiver", "outcome"
-        )
         self.scrape_failures = self._counter(
             "scrape_questions_failed", "Questions that were not answered in time for an answer to /metrics."
         )
@@ -184,10 +180,6 @@ class Instruments:
         """The same for lists that others have closed."""
         self._zero(self.declined, [(reason,) for reason in declines])
         self._zero(self.follows, [(what,) for what in follows])
-
-    def knows_receiver(self, receiver: str) -> None:
-        """The same for somebody to whom is delivered."""
-        self._zero(self.deliveries, [(receiver, outcome) for outcome in DELIVERED])
 
     def _counter(self, name: str, told: str, *labels: str) -> Counter:
         return Counter(f"{PREFIX}_{name}", told, labels, registry=self._registry)

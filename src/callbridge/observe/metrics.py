@@ -2,7 +2,7 @@
 
 An observer of facts like the others. Nothing here is asked for with a frame of audio, and no label has a
 value that grows with calls: no number, no id, no word of anybody (`observe/label_values.py`). What is read
-when somebody asks, like how many calls there are, is added by whoever has it (`also`).
+when somebody asks, like how many calls there are, is added by whoever has it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from callbridge.call import agent_facts, facts, record_facts
 from callbridge.call.bill_facts import Billed
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.telephone_facts import CarrierAlert, TextTold, TransferEnded
-from callbridge.observe.instruments import ALERT_LEVELS, DELIVERED, DIAL_OUTCOMES, NOT_KEPT, Instruments
+from callbridge.observe.instruments import ALERT_LEVELS, DIAL_OUTCOMES, NOT_KEPT, Instruments
 from callbridge.observe.label_values import Listed, Named
 from callbridge.observe.stream_times import StreamTimes
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from prometheus_client import Metric
-    from prometheus_client.registry import Collector
 
     from callbridge.call.lived import Answer
 
@@ -73,26 +72,25 @@ class Metrics:
         self._declines, self._follows, self._now = Listed(declines), Listed(follows), now
         self._of.begin_at_zero(self._declines.values, self._follows.values)
         self._statuses, self._outcomes = Listed(_DIAL_STATUSES), Listed(DIAL_OUTCOMES)
-        self._delivered = Listed(DELIVERED)
         self._tools, self._events, self._codes = Named(), Named(EVENTS_MAX), Named(CODES_MAX)
-        self._receivers = Named()
         self._times = StreamTimes(self._answered, self._spoke)
 
     def __repr__(self) -> str:
         return f"<Metrics streams={len(self._times)}>"
 
-    def also(self, collector: Collects) -> None:
-        """Something has more to say when somebody asks."""
-        self.registry.register(collector)  # type: ignore[arg-type]  # Whatever collects will do.
+    def text(self, accept: str, *beside: Collects) -> tuple[bytes, str]:
+        """All of it, in the format that the header `Accept` asks for; and that as a content type.
 
-    def text(self, accept: str) -> tuple[bytes, str]:
-        """All of it, in the format that the header `Accept` asks for; and that as a content type."""
+        Args:
+            accept: the header.
+            beside: what is read when somebody asks.
+        """
         encode, content_type = choose_encoder(accept)
-        return encode(_Shown(self.registry)), content_type  # type: ignore[arg-type]  # It collects.
+        return encode(_Shown((self.registry, *beside))), content_type
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self, *beside: Collects) -> Iterator[Metric]:
         """All of it, family by family."""
-        return _Shown(self.registry).collect()
+        return _Shown((self.registry, *beside)).collect()
 
     # --- Facts ---
 
@@ -209,29 +207,22 @@ class Metrics:
         """The model was dialled, by whomever."""
         self._of.dials.labels(self._outcomes.of(outcome)).observe(took_s)
 
-    def delivers_to(self, receiver: str) -> None:
-        """There is somebody who is told of calls."""
-        self._of.knows_receiver(self._receivers.of(receiver))
-
-    def delivered(self, receiver: str, outcome: str) -> None:
-        """An event was delivered to them, or was to be."""
-        self._of.deliveries.labels(self._receivers.of(receiver), self._delivered.of(outcome)).inc()
-
     def was_not_told(self) -> None:
         """Something that was to be read for an answer did not answer in time."""
         self._of.scrape_failures.inc()
 
 
 class _Shown:
-    """A registry without the times at which its series were made: nobody asks, and they double the series."""
+    """Without the times at which series were made: nobody asks for them, and there are as many again."""
 
-    def __init__(self, registry: Collector) -> None:
-        self._registry = registry
+    def __init__(self, collectors: Iterable[Collects]) -> None:
+        self._collectors = tuple(collectors)
 
     def collect(self) -> Iterator[Metric]:
-        for metric in self._registry.collect():
-            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
-            yield metric
+        for collector in self._collectors:
+            for metric in collector.collect():
+                metric.samples = [one for one in metric.samples if not one.name.endswith("_created")]
+                yield metric
 
 
 def _why(trouble: facts.ModelTrouble) -> str:
@@ -243,4 +234,3 @@ def _why(trouble: facts.ModelTrouble) -> str:
     if trouble.is_configuration:
         return "configuration"
     return "fatal" if trouble.is_fatal else "passing"
-

@@ -235,7 +235,9 @@ def _span(item: SaidItem | facts.ItemHeard, draft: _Draft) -> Span | None:
 def _latency(record: facts.TurnEnded | None, draft: _Draft, tools: Sequence[ToolUse]) -> Latency | None:
     if record is None or record.answer is None:
         return None
-    heard_from = {item_id: item.began_ms for item_id, item in draft.heard.items() if item.began_ms is not None}
+    heard_from = {
+        item_id: item.began_ms for item_id, item in draft.heard.items() if item.began_ms is not None
+    }
     answer = record.answer.first_heard(record.items, heard_from)
     ran = [
         Span(tool.began_ms, tool.began_ms + tool.duration_ms)

@@ -21,7 +21,7 @@ ROUTES = [("POST", "/drain"), ("DELETE", "/drain"), ("GET", "/drain"), ("GET", "
 ROUTES += [
     ("GET", f"/calls{path}") for path in ("", "/live", "/CA1", "/CA1/live", "/CA1/facts", "/CA1/audio")
 ]
-ROUTES += [("POST", "/calls/CA1/end"), ("POST", "/calls/CA1/hand-over")]
+ROUTES += [("POST", "/calls/CA1/end"), ("POST", "/calls/CA1/hand-over"), ("GET", "/metrics")]
 ROUTES += [("GET", "/openapi.json"), ("GET", "/recordings/CA1-MZ1.wav/link"), ("DELETE", "/recordings/x")]
 
 

@@ -65,7 +65,7 @@ async def probing(
     front = FrontDesk()
     front.now = OPENED_AT
     model = _Model(front, *answers)
-    front.desk.dialer = model  # type: ignore[assignment]  # A dialer, if not the one of OpenAI.
+    front.desk.dialer = model
     sleep = asyncio.sleep
 
     async def pass_time(seconds: float) -> None:

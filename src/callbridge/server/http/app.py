@@ -168,6 +168,7 @@ def _media_door(desk: Desk, observers: Sequence[Observe]) -> MediaDoor:
         SpendMeter(desk),
         CallLog(desk.refused, desk.now, with_transcripts=settings.log_transcripts),
         desk.feed,
+        desk.metrics,
         *observers,
     )
     clip = load_clip(settings.clip) if settings.clip else b""

@@ -22,10 +22,12 @@ from starlette.exceptions import HTTPException
 from callbridge.server.http.call_audio import CallAudio, audio_operation
 from callbridge.server.http.control_guard import Guard
 from callbridge.server.http.following import Following, live_operations
+from callbridge.server.http.metrics import MetricsPage, metrics_operation
 from callbridge.server.http.openapi import JSON, OPENAPI_PATH, ApiDocument, Operation
 from callbridge.server.http.orders import Orders, order_operations
 from callbridge.server.http.recorded_calls import RecordedCalls, record_operations, refusal
 from callbridge.server.http.recordings import RECORDING_PATH, RecordingDoor, recording_operations
+from callbridge.server.process.measuring import DeskSeen
 
 if TYPE_CHECKING:
     from callbridge.server.config.settings import Settings
@@ -88,6 +90,7 @@ def _endpoints(desk: Desk) -> list[tuple[Operation, Endpoint]]:
             _asked("GET", REASONS_PATH, "Why calls are declined, with status 503.", Readiness, 503),
             control.reasons,
         ),
+        (metrics_operation(), MetricsPage(desk, DeskSeen(desk)).answer),
         *zip(live_operations(), (following.all, following.one), strict=True),
         *zip(order_operations(), (orders.end, orders.hand_over), strict=True),
         *zip(record_operations(), (recorded.list, recorded.story, recorded.facts), strict=True),

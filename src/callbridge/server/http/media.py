@@ -187,6 +187,7 @@ class _Visit:
             machine=desk.make_machine,
             wall_now=desk.wall_now,
         )
+        self._bridge.relay.passed = desk.metrics.relayed
         return self._bridge
 
     def _observe(self, fact: Fact) -> None:

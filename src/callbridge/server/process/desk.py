@@ -21,7 +21,7 @@ import msgspec
 
 from callbridge.agents.agent import Agent
 from callbridge.agents.choosing.gathering import roster_of
-from callbridge.bridge.legs.dialer import ModelDialer
+from callbridge.bridge.legs.dialer import ModelDialer, nobody_hears
 from callbridge.bridge.legs.leg import MODEL_PATIENCE
 from callbridge.bridge.own_sounds import audio_of
 from callbridge.bridge.waiting import WaitingRoom
@@ -39,6 +39,8 @@ from callbridge.server.config.say import words
 from callbridge.server.process.call_tokens import CallTokens
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
+from callbridge.server.process.measured_dialer import MeasuredDialer
+from callbridge.server.process.measures import Measures
 from callbridge.server.process.one_by_one import OneByOne
 from callbridge.server.process.people import People
 from callbridge.server.process.recalling import Recalling
@@ -61,11 +63,13 @@ from callbridge.telephony.signed_tokens import StreamTokens
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
+    from callbridge.bridge.legs.leg import Dialer
     from callbridge.call.entrance import MakeMachine
     from callbridge.call.facts import Fact
     from callbridge.call.price_list import PriceList
     from callbridge.observe.loop_watch import LoopWatch
     from callbridge.records.outbox.receiver import Receiver
+    from callbridge.observe.metrics import Metrics
     from callbridge.records.taping import Taping
     from callbridge.server.config.say import Said
     from callbridge.server.config.settings import Settings
@@ -93,7 +97,8 @@ class Desk:
 
     settings: Settings
     state: State
-    dialer: ModelDialer
+    measures: Measures
+    dialer: Dialer
     waiting: WaitingRoom
     tokens: StreamTokens
     circuits: Circuits
@@ -157,6 +162,11 @@ class Desk:
             days = self.settings.recordings_kept_days
             self.recordings = Recordings(place, folder, days, self.state.flush, self.note_once)
         self.recalling = Recalling(self.settings, self.state, self.wall_now, self.remembered_key, self._tell)
+
+    @property
+    def metrics(self) -> Metrics:
+        """What facts move."""
+        return self.measures.metrics
 
     @property
     def signature_check(self) -> SignatureCheck | None:
@@ -224,6 +234,7 @@ class Desk:
     def _tell(self, fact: Fact) -> None:
         """What the state has, for whoever follows the call, and for its record."""
         self.feed(fact)
+        self.metrics(fact)
         if self.records is not None:
             self.records.noted(fact)
 
@@ -369,11 +380,12 @@ def open_desk(
         per_hour_max_microdollars=_cap(settings.spend_per_hour_max),
         per_day_max_microdollars=_cap(settings.spend_per_day_max),
     )
-    condition = Condition()
-    dialer = model_dialer(settings)
+    condition, measures = Condition(), Measures(wall_now)
+    dialer = MeasuredDialer(model_dialer(settings, measures.told_date), measures.metrics.dialled)
     return Desk(
         settings=settings,
         state=state or MemoryState(wall_now, retention(settings)),
+        measures=measures,
         dialer=dialer,
         waiting=WaitingRoom(dialer),
         tokens=StreamTokens(settings.own_secret, secrets.token_bytes, honoured=settings.auth_tokens),
@@ -440,13 +452,14 @@ def _secret_of_callers(secret: str) -> bytes:
     return hmac.new(secret.encode(), b"callbridge callers", hashlib.sha256).digest()
 
 
-def model_dialer(settings: Settings) -> ModelDialer:
+def model_dialer(settings: Settings, hears_date: Callable[[str], None] = nobody_hears) -> ModelDialer:
     """How all calls reach the model, with the one TLS context of the process."""
     return ModelDialer(
         url=settings.realtime_url,
         key=settings.openai_api_key.get_secret_value(),
         tls=_tls() if settings.realtime_url.startswith("wss:") else None,
         patience=MODEL_PATIENCE,
+        hears_date=hears_date,
     )
 
 

@@ -139,6 +139,11 @@ class LiveCalls:
             call.hear_words(self._feed.hearer(call_sid))
 
     @property
+    def lingering(self) -> int:
+        """How many wait for what is late; they hold no place."""
+        return len(self._lingering)
+
+    @property
     def call_sids(self) -> list[str]:
         """The calls that are on."""
         return list(self._calls)

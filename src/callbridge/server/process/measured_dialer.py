@@ -1,4 +1,4 @@
-"""Tells how each dial to the model went, and how long it took: those of calls, those ahead of them, probes."""
+"""Tells how each dial to the model went and how long it took: of calls, ahead of calls, and of probes."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MODELS_MAX: Final = 32
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class DeskSeen:
     """The metrics that are read. A collector of prometheus-client."""
 
@@ -74,7 +74,7 @@ class DeskSeen:
         reserved = desk.admission.reserved(now)
         yield _gauges(
             "calls",
-            "Calls of this process: with a stream, awaited by a reserved place, or lingering after their stream.",
+            "Calls of this process: with a stream, awaited in a reserved place, or lingering behind it.",
             "state",
             {"live": len(desk.live_calls), "reserved": reserved, "lingering": desk.live_calls.lingering},
         )
@@ -120,7 +120,9 @@ class DeskSeen:
         yield _gauge("state_up", "1 while what happens can be written down, 0 in trouble.", not state.trouble)
         yield _gauge("state_waiting_rows", "What is told and not written down yet.", waits.rows)
         yield _gauge("state_waiting_seconds", "For how long nothing of that was taken.", waits.for_s)
-        yield _counter("state_shed_rows", "Memory details that were lost for want of room.", state.events_shed)
+        yield _counter(
+            "state_shed_rows", "Memory details that were lost for want of room.", state.events_shed
+        )
 
     def _of_records(self) -> Iterator[Metric]:
         records = self.desk.records
@@ -140,41 +142,32 @@ class DeskSeen:
         )
 
     def _of_outside(self) -> Iterator[Metric]:
-        outside = self.desk.outside
-        if outside.deliveries_waiting is not None:
-            waiting = outside.deliveries_waiting
+        known = self.desk.measures
+        if known.deliveries_waiting is not None:
+            waiting = known.deliveries_waiting
             yield _gauges("deliveries_waiting", "Events to be delivered, by receiver.", "receiver", waiting)
-        if outside.processes is not None:
-            yield _gauge("other_processes", "Other processes that share calls with this one.", outside.processes)
-        if outside.clock_ahead_s is not None:
+        if known.processes is not None:
+            yield _gauge(
+                "other_processes", "Other processes that share calls with this one.", known.processes
+            )
+        if known.clock_ahead_s is not None:
             yield _gauge(
                 "clock_ahead_seconds",
                 "How far the clock of this machine is ahead of the model's, by its latest answer to a dial.",
-                outside.clock_ahead_s,
+                known.clock_ahead_s,
             )
-        if outside.is_certificate_trusted is not None:
+        if known.is_certificate_trusted is not None:
             yield _gauge(
                 "certificate_trusted",
                 "1 while the certificate of the public address is one that others trust.",
-                outside.is_certificate_trusted,
+                known.is_certificate_trusted,
             )
-        if outside.certificate_ends_at is not None:
+        if known.certificate_ends_at is not None:
             yield _gauge(
                 "certificate_expiry_timestamp_seconds",
                 "When the certificate of the public address ends, since 1970.",
-                outside.certificate_ends_at,
+                known.certificate_ends_at,
             )
-
-
-@dataclass(slots=True)
-class Outside:
-    """What was found out beside calls, the latest of each; None for what is not known."""
-
-    clock_ahead_s: float | None = None
-    certificate_ends_at: float | None = None
-    is_certificate_trusted: bool | None = None
-    processes: int | None = None
-    deliveries_waiting: Mapping[str, int] | None = None
 
 
 def _gauge(name: str, told: str, value: float) -> Metric:
