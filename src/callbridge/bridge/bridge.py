@@ -108,9 +108,8 @@ class Bridge:
         """The stream has: the phone is to be closed, and the call may linger."""
         self._is_over = False
         """Nothing is awaited any more: nobody is told anything."""
-        self._woken = asyncio.Event()
+        self._woken, self._tasks = asyncio.Event(), asyncio.TaskGroup()
         self._alarm = Alarm(self._woken.set)
-        self._tasks = asyncio.TaskGroup()
 
     async def run(self) -> None:
         """Carries the call to its end. Returns when nothing of it is left."""
@@ -164,8 +163,7 @@ class Bridge:
         self._tell(self._phone_rate.flood_of(event, now) or event)
 
     def _flood_of_frames(self, frames: float) -> e.BadMessage | None:
-        now = self._loop.time()
-        self.relay.passed("uplink", now)
+        self.relay.passed("uplink", now := self._loop.time())
         return self._phone_rate.flood_of_frames(frames, now)
 
     def model_said(self, text: str | bytes) -> None:

@@ -75,7 +75,7 @@ async def test_what_the_desk_knows_is_read_when_somebody_asks() -> None:
     before = read(await scraped(front))
     assert (before["places"], before["places_taken"], before["state_up"], before["draining"]) == (2, 0, 1, 0)
     assert not any(value for name, value in before.items() if name.startswith("declining"))
-    desk.admission.offer(CALL, "a caller", "gpt-realtime-2.1", front.now)
+    desk.admission.offer(CALL, "gpt-realtime-2.1", front.now)
     desk.live_calls.add("CA1", LiveCall())
     desk.spending.add(front.now, 8_000_000)
     desk.circuits.failed("gpt-realtime-2.1", front.now, is_fatal=True)
