@@ -68,8 +68,8 @@ if TYPE_CHECKING:
     from callbridge.call.facts import Fact
     from callbridge.call.price_list import PriceList
     from callbridge.observe.loop_watch import LoopWatch
-    from callbridge.records.outbox.receiver import Receiver
     from callbridge.observe.metrics import Metrics
+    from callbridge.records.outbox.receiver import Receiver
     from callbridge.records.taping import Taping
     from callbridge.server.config.say import Said
     from callbridge.server.config.settings import Settings
