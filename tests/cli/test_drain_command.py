@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from callbridge.cli import app as cli
-from callbridge.cli.control_client import ServiceError, own_address
+from callbridge.cli.control_client import ServiceError, own_addresses
 from callbridge.cli.drain import MISSES_MAX, DrainError, take_calls_again, wait_for_the_last_call
 from desks import NEEDED, made_settings
 from ports import free_port
@@ -41,12 +41,12 @@ class Service:
     def drain(self, wait_s: float = 3600) -> None:
         with self.client() as client:
             wait_for_the_last_call(
-                client, wait_s, say=self.said.append, clock=lambda: self.now, sleep=self._sleep
+                [client], wait_s, say=self.said.append, clock=lambda: self.now, sleep=self._sleep
             )
 
     def undo(self) -> None:
         with self.client() as client:
-            take_calls_again(client, say=self.said.append)
+            take_calls_again([client], say=self.said.append)
 
     def client(self) -> httpx.Client:
         return httpx.Client(transport=httpx.MockTransport(self._answer), base_url="http://127.0.0.1:8081")
@@ -132,7 +132,7 @@ def test_other_answers_are_told_in_words(status: int, body: bytes | None, words:
     ],
 )
 def test_the_service_is_looked_for_on_this_machine(host: str, address: str) -> None:
-    assert own_address(made_settings({"CALLBRIDGE_CONTROL_HOST": host})) == address
+    assert own_addresses(made_settings({"CALLBRIDGE_CONTROL_HOST": host})) == [address]
 
 
 def test_without_settings_it_ends_in_words(only_these: pytest.MonkeyPatch) -> None:

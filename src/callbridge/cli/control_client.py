@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http
+import socket
 from typing import TYPE_CHECKING
 
 import httpx
@@ -28,23 +29,52 @@ class NoAnswerError(ServiceError):
     """This time it did not answer."""
 
 
-def own_address(settings: Settings) -> str:
-    """Where the service with these settings is asked from its own machine.
+def own_addresses(settings: Settings) -> list[str]:
+    """Where the service with these settings is asked from its own machine: each worker, and one that leaves.
 
     Raises:
         ServiceError: it listens for nobody.
     """
-    if settings.control_port == 0:
+    if not settings.control_ports:
         raise ServiceError(
             "CALLBRIDGE_CONTROL_PORT is 0, so the service cannot be asked. Set a port, and restart it."
         )
     is_any = settings.control_host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not listened on
     host = "127.0.0.1" if is_any else settings.control_host
-    return (
-        f"http://[{host}]:{settings.control_port}"
-        if ":" in host
-        else f"http://{host}:{settings.control_port}"
-    )
+    host = f"[{host}]" if ":" in host else host
+    return [f"http://{host}:{port}" for port in settings.control_ports]
+
+
+@contextlib.contextmanager
+def service_clients(settings: Settings, url: str | None) -> Iterator[list[httpx.Client]]:
+    """A client for each process of the service: that of `url`, or all of this machine that listen.
+
+    Raises:
+        ServiceError: as `service_client`; or nobody listens for operators.
+        NoAnswerError: of several workers none listens.
+    """
+    urls = own_addresses(settings) if url is None else [url]
+    with contextlib.ExitStack() as opened:
+        clients = [opened.enter_context(service_client(settings, each)) for each in urls]
+        # One that is alone is asked what one wants to know: its answer says what is wrong.
+        yield clients if len(clients) == 1 else _those_that_listen(clients)
+
+
+def _those_that_listen(clients: list[httpx.Client]) -> list[httpx.Client]:
+    """Without the last port, unless a worker leaves: else nobody listens there."""
+    found = [client for client in clients if _listens(client.base_url)]
+    if not found:
+        with in_words(clients[0]):
+            raise httpx.ConnectError("none of its workers listens")
+    return found
+
+
+def _listens(address: httpx.URL) -> bool:
+    try:
+        with socket.create_connection((address.host, address.port or 80), timeout=ANSWER_S):
+            return True
+    except OSError:
+        return False
 
 
 def service_client(settings: Settings, url: str) -> httpx.Client:

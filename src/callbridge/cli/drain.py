@@ -13,15 +13,14 @@ from callbridge.cli.control_client import (
     NoAnswerError,
     ServiceError,
     in_words,
-    own_address,
     refuse_strangers,
-    service_client,
+    service_clients,
 )
 from callbridge.cli.serve import settings_or_refusal
 from callbridge.server.http.control import DRAIN_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 POLL_S = 1.0
 MISSES_MAX = 5
@@ -49,36 +48,37 @@ def drain(
 ) -> None:
     """Have a running service take no new calls, and wait until its last one has ended.
 
-    It goes on serving the calls that it has, and does not exit: stop it afterwards, or undo it.
+    It goes on serving the calls that it has, and does not exit: stop it afterwards, or undo it. All workers
+    of this machine are asked.
     Exit status 1 when calls are left, or when the service cannot be asked.
     """
     settings = settings_or_refusal()
     try:
-        with service_client(settings, url or own_address(settings)) as client:
+        with service_clients(settings, url) as clients:
             if undo:
-                take_calls_again(client, say=typer.echo)
+                take_calls_again(clients, say=typer.echo)
             else:
-                wait_for_the_last_call(client, wait_seconds, say=typer.echo)
+                wait_for_the_last_call(clients, wait_seconds, say=typer.echo)
     except ServiceError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
 
 
-def take_calls_again(client: httpx.Client, *, say: Callable[[str], object]) -> None:
+def take_calls_again(clients: Sequence[httpx.Client], *, say: Callable[[str], object]) -> None:
     """Takes a drain back.
 
     Raises:
         DrainError: it is too late for it.
         ServiceError: it was refused, or the service cannot be reached.
     """
-    report = _asked(client, "DELETE")
-    if report.state != "serving":
-        raise DrainError(f"Too late: a signal has told the service to stop, and it is {report.state}.")
+    for report in [_asked(client, "DELETE") for client in clients]:
+        if report.state != "serving":
+            raise DrainError(f"Too late: a signal has told the service to stop, and it is {report.state}.")
     say("it takes calls")
 
 
 def wait_for_the_last_call(
-    client: httpx.Client,
+    clients: Sequence[httpx.Client],
     wait_s: float,
     *,
     say: Callable[[str], object],
@@ -92,7 +92,7 @@ def wait_for_the_last_call(
         ServiceError: it was refused, or the service cannot be reached.
     """
     ends_at = clock() + wait_s
-    live = _asked(client, "POST").live_calls
+    live = _live_calls(clients, "POST")
     say(_in_words(live))
     misses = 0
     while live:
@@ -103,7 +103,7 @@ def wait_for_the_last_call(
             )
         sleep(POLL_S)
         try:
-            latest = _asked(client, "GET").live_calls
+            latest = _live_calls(clients, "GET")
         except NoAnswerError as error:
             misses += 1
             if misses >= MISSES_MAX:
@@ -113,6 +113,10 @@ def wait_for_the_last_call(
         if latest != live:
             say(_in_words(latest))
         live = latest
+
+
+def _live_calls(clients: Sequence[httpx.Client], method: str) -> int:
+    return sum([_asked(client, method).live_calls for client in clients])
 
 
 def _asked(client: httpx.Client, method: str) -> Report:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import structlog
@@ -29,6 +30,10 @@ from callbridge.server.process.listening import (
     uvicorn_config,
 )
 from callbridge.server.process.memory import keep_large_blocks_apart, spare_what_is_loaded
+from callbridge.server.process.seat import Seat
+from callbridge.server.process.supervising import Supervisor
+from callbridge.server.process.working import WorkerServer
+from callbridge.switchboard.workers import Workers
 
 if TYPE_CHECKING:
     import socket
@@ -36,7 +41,9 @@ if TYPE_CHECKING:
 
     from callbridge.server.config.setting_problems import Problem
     from callbridge.server.config.variables import Variables
+    from callbridge.server.preparing import Prepared
     from callbridge.server.process.desk import Desk
+    from callbridge.server.process.drain import Drain
 
 BROKEN_EXIT_STATUS: Final = 70
 """EX_SOFTWARE of sysexits.h: whoever runs the process starts another one."""
@@ -50,41 +57,51 @@ def serve(
     agent: Annotated[
         str | None, typer.Option(metavar="MODULE:NAME", help="In place of CALLBRIDGE_AGENT.")
     ] = None,
+    workers: Annotated[int | None, typer.Option(help="In place of CALLBRIDGE_WORKERS.")] = None,
+    seat: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Answer calls until told to stop. Settings come from the environment and a .env file.
 
     The first SIGTERM, SIGHUP or Ctrl-C lets live calls end, for CALLBRIDGE_DRAIN_SECONDS at most; the second
-    has them handed over at once; the third stops at once.
+    has them handed over at once; the third stops at once. With several workers SIGHUP replaces them, one
+    after the other, and drops no call.
     """
-    named = {"CALLBRIDGE_HOST": host, "PORT": port, "CALLBRIDGE_AGENT": agent}
+    named = {
+        "CALLBRIDGE_HOST": host,
+        "PORT": port,
+        "CALLBRIDGE_AGENT": agent,
+        "CALLBRIDGE_WORKERS": workers,
+    }
     variables = find_variables(
         options={name: str(value) for name, value in named.items() if value is not None}
     )
     settings = settings_or_refusal(variables)
+    place = None if seat is None else Seat.read(seat)
     configure_logging(
         settings.log_level,
         settings.log_format,
         secrets=settings.secrets,
         with_words=settings.log_transcripts,
+        worker=None if place is None else place.number,
     )
     log_crashes()
+    if place is not None:
+        _work(settings.model_copy(update={"workers": place.of}), place)
+        return
     _tell(variables.doubts)
     room = _room(settings)
-    settings = settings.model_copy(update={"calls_max": room.calls_max})
     with contextlib.ExitStack() as opened:
         # Before the state is opened, which may be that of a service that runs here already.
         listeners = [opened.enter_context(listener) for listener in _listeners(settings)]
-        _run(settings, room, listeners)
+        if settings.workers > 1:
+            _supervise(settings, listeners, opened)
+        else:
+            _serve_alone(settings.model_copy(update={"calls_max": room.calls_max}), room, listeners)
 
 
-def _run(settings: Settings, room: Room, listeners: list[socket.socket]) -> None:
+def _serve_alone(settings: Settings, room: Room, listeners: list[socket.socket]) -> None:
     """From the first thing that a start needs to the end."""
-    try:
-        prepared = prepare(settings)
-    except StartError as error:
-        _refuse(error.findings)
-    keep_large_blocks_apart()
-    spare_what_is_loaded()
+    prepared = _prepared(settings)
     server = CallServer(
         uvicorn_config(prepared.app, settings, room),
         settings,
@@ -93,11 +110,62 @@ def _run(settings: Settings, room: Room, listeners: list[socket.socket]) -> None
         control=_control(prepared.app.state.desk),
         agents=prepared.roster.agents,
     )
+    _run(server, listeners, prepared.drain)
+
+
+def _work(settings: Settings, seat: Seat) -> None:
+    """The same for one of several. What is to be said of the settings, the supervisor has said."""
+    seat.keep_to_ourselves()
+    descriptors = raise_limit()
+    room = Room.of(descriptors, settings.calls_max, _per_call(settings))
+    settings = settings.model_copy(update={"calls_max": room.calls_max})
+    prepared = _prepared(settings)
+    desk: Desk = prepared.app.state.desk
+    control = seat.open_control()
+    server = WorkerServer(
+        uvicorn_config(prepared.app, settings, room),
+        settings,
+        prepared.drain,
+        seat=seat,
+        live_calls=desk.live_calls,
+        loop_watch=prepared.loop_watch,
+        control=None if control is None else (control_config(control_app(desk), settings), control),
+        control_elsewhere=lambda: _control_of_who_leaves(desk),
+        agents=prepared.roster.agents,
+    )
+    _run(server, seat.open_public(), prepared.drain)
+
+
+def _run(server: CallServer, listeners: list[socket.socket], drain: Drain) -> None:
     # Ctrl-C before the signals are the server's own.
     with contextlib.suppress(KeyboardInterrupt):
         server.run(listeners)
-    if prepared.drain.is_broken:
+    if drain.is_broken:
         raise typer.Exit(BROKEN_EXIT_STATUS)
+
+
+def _prepared(settings: Settings) -> Prepared:
+    """All that a start needs, or why there is none."""
+    try:
+        prepared = prepare(settings)
+    except StartError as error:
+        _refuse(error.findings)
+    keep_large_blocks_apart()
+    spare_what_is_loaded()
+    return prepared
+
+
+def _supervise(settings: Settings, public: list[socket.socket], opened: contextlib.ExitStack) -> None:
+    """Runs the workers, each of which begins anew with this very command line."""
+    control = [
+        opened.enter_context(_control_listener(settings, port))
+        for port in settings.control_ports[: settings.workers]
+    ]
+    command = (sys.executable, *sys.orig_argv[1:], "--seat")
+    workers = Workers(settings.workers, float(settings.drain_seconds))
+    status = Supervisor(command, public, control, workers).run()
+    if status:
+        raise typer.Exit(status)
 
 
 def settings_or_refusal(variables: Variables | None = None) -> Settings:
@@ -117,8 +185,11 @@ def _room(settings: Settings) -> Room:
             _refuse([finding])
         if finding.level is Level.WARNING:
             _log.warning("few_descriptors", reason=finding.what, remedy=finding.remedy)
-    each = per_call(is_recorded=settings.recordings is not None)
-    return Room.of(descriptors, settings.calls_max, each)
+    return Room.of(descriptors, settings.calls_max, _per_call(settings))
+
+
+def _per_call(settings: Settings) -> int:
+    return per_call(is_recorded=settings.recordings is not None)
 
 
 def _listeners(settings: Settings) -> list[socket.socket]:
@@ -133,10 +204,28 @@ def _control(desk: Desk) -> Control | None:
     settings = desk.settings
     if settings.control_port == 0:
         return None
+    listener = _control_listener(settings, settings.control_port)
+    return control_config(control_app(desk), settings), listener
+
+
+def _control_listener(settings: Settings, port: int) -> socket.socket:
     try:
-        listener = tcp_listener(settings.control_host, settings.control_port)
+        return tcp_listener(settings.control_host, port)
     except OSError as error:
-        _refuse([control_port_taken(settings, error)])
+        _refuse([control_port_taken(settings, port, error)])
+
+
+def _control_of_who_leaves(desk: Desk) -> Control | None:
+    """Where operators ask a worker whose place another one has taken; nothing where that port is in use."""
+    settings = desk.settings
+    if settings.control_port == 0:
+        return None
+    port = settings.control_ports[-1]
+    try:
+        listener = tcp_listener(settings.control_host, port)
+    except OSError as error:
+        _log.warning("control_port_taken", port=port, reason=error.strerror or str(error))
+        return None
     return control_config(control_app(desk), settings), listener
 
 

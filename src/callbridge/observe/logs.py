@@ -74,15 +74,20 @@ def configure_logging(
     secrets: Iterable[str] = (),
     with_words: bool = False,
     stream: TextIO | None = None,
+    worker: int | None = None,
 ) -> None:
     """Sends all logging of this process to `stream` (stderr), redacted; may be called again.
 
     `secrets` are blanked out wherever they turn up. `level` is a name such as `INFO`. Unless `with_words`,
-    what stands under a name for words of a call is shown by its length.
+    what stands under a name for words of a call is shown by its length. `worker` is in every line, where
+    several processes write to one log.
     """
     stream = _standard_error() if stream is None else stream
+    facts = _facts()
+    if worker is not None:
+        facts.append(_OfWorker(worker))
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_facts(),
+        foreign_pre_chain=facts,
         processors=_last_steps(
             log_format, redaction(secrets, with_words=with_words), is_terminal=stream.isatty()
         ),
@@ -101,7 +106,7 @@ def configure_logging(
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            *_facts(),
+            *facts,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -130,6 +135,16 @@ def _last_steps(log_format: LogFormat, redaction: Redaction, *, is_terminal: boo
         _tell,
         _Console(has_colours=is_terminal) if is_readable else structlog.processors.JSONRenderer(),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _OfWorker:
+    """Whose line it is. Not a bound variable: threads do not have those of who started them."""
+
+    number: int
+
+    def __call__(self, _logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+        return {"worker": self.number, **event}
 
 
 @dataclass(frozen=True, slots=True)

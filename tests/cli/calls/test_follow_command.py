@@ -101,7 +101,7 @@ class Service:
 
 def events(service: Service, call_sid: str | None) -> list[FeedItem | None]:
     with service.client() as client:
-        return [event for event, _ in live_events(client, call_sid, with_words=False)]
+        return [event for event, _ in live_events([client], call_sid, with_words=False)]
 
 
 @pytest.mark.parametrize(
@@ -123,11 +123,11 @@ def test_one_call_is_followed_to_its_end(last: Iterable[Fact], is_end: bool) -> 
 
 def test_a_call_is_named_by_its_end() -> None:
     with Service().client() as client:
-        assert live_call(client, "222222") == SIDS[1]
+        assert live_call([client], "222222") == SIDS[1]
         with pytest.raises(ServiceError, match=r"2 live calls end in '111'\. Live: 111111, 111111"):
-            live_call(client, "111")
+            live_call([client], "111")
         with pytest.raises(ServiceError, match=r"No live call .* ends in 'abc'\. Live: 111111, 222222"):
-            live_call(client, "abc")
+            live_call([client], "abc")
 
 
 @pytest.mark.parametrize(
@@ -142,10 +142,10 @@ def test_a_refusal_is_told_in_words(answer: httpx.Response, words: str) -> None:
     transport = httpx.MockTransport(lambda _: answer)
     client = httpx.Client(transport=transport, base_url="http://127.0.0.1:1")
     with client, pytest.raises(ServiceError, match=words):
-        list(live_events(client, None, with_words=True))
+        list(live_events([client], None, with_words=True))
 
 
 def test_a_service_that_does_not_run_is_told_in_words() -> None:
     client = httpx.Client(base_url="http://127.0.0.1:1", trust_env=False)
     with client, pytest.raises(NoAnswerError, match=r"cannot be reached: .* Is it running"):
-        list(live_events(client, None, with_words=True))
+        list(live_events([client], None, with_words=True))

@@ -14,22 +14,22 @@ from rich.text import Text
 
 from callbridge.call.facts import CallClosed, CallOver, EndReason, StreamEnded
 from callbridge.cli.calls.live_lines import STYLES, Line, LiveLines
+from callbridge.cli.calls.merging import merged
 from callbridge.cli.control_client import (
     ANSWER_S,
     ServiceError,
     in_words,
-    own_address,
     refuse_strangers,
-    service_client,
+    service_clients,
 )
 from callbridge.cli.serve import settings_or_refusal
-from callbridge.observe.feed import FeedEnded, FeedItem, LiveFact
+from callbridge.observe.feed import FeedEnded, FeedItem, LiveFact, LiveWords
 from callbridge.records.in_words import moment
 from callbridge.server.http.event_stream import HEARTBEAT_S
 from callbridge.server.http.following import LIVE_CALL_PATH, LIVE_PATH, Hello
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from callbridge.call.facts import Fact
 
@@ -55,15 +55,16 @@ def follow(
 ) -> None:
     """Follow calls live: what is said and done, as it happens. Ctrl-C ends it, and no call.
 
-    Numbers are masked. What is said is shown, whether or not it is kept. Exit status 1 when the service
+    Numbers are masked. What is said is shown, whether or not it is kept. The calls of all workers of this
+    machine are followed. Exit status 1 when the service
     cannot be asked.
     """
     settings = settings_or_refusal()
     console = Console(highlight=False)
     try:
-        with service_client(settings, url or own_address(settings)) as client:
-            call_sid = live_call(client, call) if call else None
-            events = live_events(client, call_sid, with_words=words)
+        with service_clients(settings, url) as clients:
+            call_sid = live_call(clients, call) if call else None
+            events = live_events(clients, call_sid, with_words=words)
             _show_raw(console, events) if as_json else _show(console, events, call_sid)
     except ServiceError as error:
         typer.echo(str(error), err=True)
@@ -72,27 +73,54 @@ def follow(
         pass
 
 
-def live_call(client: httpx.Client, name: str) -> str:
-    """The CallSid of the live call that ends so."""
+def live_call(clients: Sequence[httpx.Client], name: str) -> str:
+    """The CallSid of the live call that ends so, whichever process has it."""
+    live = [sid for client in clients for sid in _live_calls(client)]
+    found = [sid for sid in live if sid.endswith(name)]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(sid[-SHORT:] for sid in (found or live)[:20]) or "none"
+    which = f"{len(found)} live calls end in" if found else "No live call of this service ends in"
+    raise ServiceError(f"{which} {name!r}. Live: {known}.")
+
+
+def _live_calls(client: httpx.Client) -> list[str]:
     for kind, data in _messages(client, LIVE_PATH, with_words=False):
-        if kind != "hello":
-            continue
-        live = _decode_hello(data).live_calls
-        found = [sid for sid in live if sid.endswith(name)]
-        if len(found) == 1:
-            return found[0]
-        known = ", ".join(sid[-SHORT:] for sid in (found or live)[:20]) or "none"
-        which = f"{len(found)} live calls end in" if found else "No live call of this service ends in"
-        raise ServiceError(f"{which} {name!r}. Live: {known}.")
+        if kind == "hello":
+            return _decode_hello(data).live_calls
     raise ServiceError("The service has ended.")
 
 
 def live_events(
-    client: httpx.Client, call_sid: str | None, *, with_words: bool
+    clients: Sequence[httpx.Client], call_sid: str | None, *, with_words: bool
 ) -> Iterator[tuple[FeedItem | None, str]]:
-    """Each event, and its text; None for one that only a newer version knows."""
-    path = LIVE_PATH if call_sid is None else LIVE_CALL_PATH.format(sid=call_sid)
+    """Each event, and its text; None for one that only a newer version knows.
+
+    One call of several workers is looked for in the events of all of them: it may move from one to another,
+    and its webhooks are answered by any.
+    """
+    is_alone = len(clients) == 1
+    path = LIVE_PATH if call_sid is None or not is_alone else LIVE_CALL_PATH.format(sid=call_sid)
     end = _End()
+    for event, data in merged([_events(client, path, with_words=with_words) for client in clients]):
+        if is_alone or call_sid is None or _is_of(event, call_sid):
+            yield event, data
+            if call_sid is not None and end.has_come(event):
+                return
+
+
+def _is_of(event: FeedItem | None, call_sid: str) -> bool:
+    match event:
+        case LiveFact(fact=fact):
+            return fact.call_sid == call_sid
+        case LiveWords(call_sid=sid):
+            return sid == call_sid
+        case _:
+            return False
+
+
+def _events(client: httpx.Client, path: str, *, with_words: bool) -> Iterator[tuple[FeedItem | None, str]]:
+    """Those of one process, to its end."""
     for kind, data in _messages(client, path, with_words=with_words):
         if kind == "hello":
             continue
@@ -101,7 +129,7 @@ def live_events(
         except msgspec.DecodeError:
             event = None
         yield event, data
-        if isinstance(event, FeedEnded) or (call_sid is not None and end.has_come(event)):
+        if isinstance(event, FeedEnded):
             return
 
 

@@ -11,9 +11,8 @@ import typer
 from callbridge.cli.control_client import (
     ServiceError,
     in_words,
-    own_address,
     refuse_strangers,
-    service_client,
+    service_clients,
 )
 from callbridge.cli.serve import settings_or_refusal
 from callbridge.server.http.orders import END_PATH, HAND_OVER_PATH, Ordered
@@ -49,8 +48,8 @@ def hand_over(call: _Sid, url: _Url = None) -> None:
 def _order(path: str, call_sid: str, url: str | None) -> None:
     settings = settings_or_refusal()
     try:
-        with service_client(settings, url or own_address(settings)) as client:
-            typer.echo(order(client, path, call_sid))
+        with service_clients(settings, url) as clients:
+            typer.echo(order(clients[0], path, call_sid))
     except ServiceError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

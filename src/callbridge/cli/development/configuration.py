@@ -161,6 +161,7 @@ def _kept(folder: Path | None) -> dict[str, Any]:
 
 def _variables(told: Told, port: int, base_url: str, model_url: str) -> Variables:
     needed = {"CALLBRIDGE_HOST": LOOPBACK, "PORT": str(port), "PUBLIC_BASE_URL": base_url}
+    needed["CALLBRIDGE_WORKERS"] = "1"
     if model_url:
         needed |= {"OPENAI_API_KEY": MADE_UP_KEY, "CALLBRIDGE_REALTIME_URL": model_url}
     elif "OPENAI_API_KEY" not in told.values and _is_on_this_machine(told):

@@ -28,8 +28,8 @@ def given(variables: Variables) -> Iterator[Finding]:
     workers = variables.values.get(_WORKERS, "1")
     if workers.strip().isdecimal() and int(workers) > 1:
         yield warning(
-            f"{_WORKERS} is {workers}, but a service is one process: calls live in it",
-            "Remove it; more calls are taken by more machines, each with CALLBRIDGE_STATE_PATH.",
+            f"{_WORKERS} is {workers}, which starts no process of this service",
+            f"Set {variable('workers')}={workers} for that, and remove it.",
         )
 
 

@@ -54,11 +54,18 @@ from callbridge.server.config.setting_values import (
 )
 from callbridge.server.config.variables import Variables, given_variables, own_variables
 from callbridge.server.config.webhook_settings import WebhookSettings
+from callbridge.server.config.worker_settings import WorkerSettings
 from callbridge.telephony.rest.credentials import Credentials
 
 
 class Settings(
-    AnalysisSettings, RehearsalSettings, KeptSettings, RecordingSettings, WebhookSettings, NatsSettings
+    AnalysisSettings,
+    RehearsalSettings,
+    KeptSettings,
+    RecordingSettings,
+    WebhookSettings,
+    NatsSettings,
+    WorkerSettings,
 ):
     """The configuration of one process. `variable` tells the environment variable of a field."""
 
@@ -97,7 +104,9 @@ class Settings(
     """What is dialled when the first one is not found; off switches it off."""
 
     predial: bool = True
-    """Whether the model is dialled while Twilio still connects its stream: the greeting comes sooner."""
+    """Whether the model is dialled while Twilio still connects its stream: the greeting comes sooner.
+
+    With several workers only where it is set: most streams come to another one than has dialled."""
 
     realtime_voice: VendorsName = "marin"
     """A voice of the vendor, or the id (voice_...) of your own."""
@@ -194,7 +203,7 @@ class Settings(
     # How many calls. 0 stands for no limit where it may be set.
 
     calls_max: int = Field(250, ge=1, le=100_000)
-    """Calls at once in this process. 250 take 0.44 of a core (bench/results.md); the rest is for tools."""
+    """Calls at once in a process, each worker for itself. 250 take 0.44 of a core (bench/results.md)."""
 
     call_starts_per_second: int = Field(20, ge=1, le=10_000)
     """Calls that may begin in a second. With 20 of them 200 live calls were late by less than 3 ms (p99)."""
@@ -366,6 +375,11 @@ class Settings(
         """The model to dial when the first is not found; nothing where there is no other."""
         name = self.realtime_second_model
         return None if name in {"off", self.realtime_model} else name
+
+    @property
+    def dials_ahead(self) -> bool:
+        """Whether the model is dialled at the webhook, for a stream that may come to another worker."""
+        return self.predial and (self.workers == 1 or "predial" in self.model_fields_set)
 
     # Rules.
 

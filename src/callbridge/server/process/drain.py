@@ -49,6 +49,8 @@ class Drain:
         self._timer: asyncio.TimerHandle | None = None
         self._is_stopped = asyncio.Event()
         self._watchers: list[Callable[[], None]] = []
+        self.others_go_on = False
+        """Whether other workers take the calls that this process takes no more."""
         live_calls.watch(lambda live: self._tell(CallsCounted(live)))
 
     def __repr__(self) -> str:
@@ -64,8 +66,12 @@ class Drain:
         return self._draining.step
 
     def reason_not_ready(self) -> str | None:
-        """Why this process takes no new call, in a word; nothing while it serves."""
-        return None if self.step is DrainStep.SERVING else "draining"
+        """Why no new call is taken here, in a word; nothing while it serves.
+
+        Nor while others go on: what is still asked of this process, over a connection that a proxy has kept,
+        is answered, and the stream comes to one of them.
+        """
+        return None if self.step is DrainStep.SERVING or self.others_go_on else "draining"
 
     @property
     def is_leaving(self) -> bool:

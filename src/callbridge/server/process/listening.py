@@ -1,7 +1,7 @@
-"""How uvicorn serves calls: one process, strict sockets, one line when ready, a stop that drops no call.
+"""How uvicorn serves calls: strict sockets, one line when ready, a stop that drops no call.
 
-One process, because the calls, the tokens and the audio of a call live in it; more calls are served
-by more machines.
+One process, because a call and its audio live in it; more calls are served by more workers beside it
+(`working`), and by more machines.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from callbridge.observe.loop_watch import LoopWatch
     from callbridge.server.config.settings import Settings
     from callbridge.server.process.drain import Drain
+    from callbridge.server.process.serving import GuestServer
 
 HANDLERS_END_S = 10
 """After the sockets were closed: how long their calls may take to write their records. The slowest end of a
@@ -192,19 +193,25 @@ class CallServer(uvicorn.Server):
         self._control = control
         self._agents = ", ".join(agents)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.control_server: GuestServer | None = None
+        """While this serves, where there is one."""
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serves until the drain is done."""
         self._loop = asyncio.get_running_loop()
         control = contextlib.nullcontext() if self._control is None else serving(*self._control)
-        async with self._loop_watch or contextlib.nullcontext(), control:
+        async with self._loop_watch or contextlib.nullcontext(), control as self.control_server:
             await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to listen, then logs the one line that an operator waits for."""
-        await super().startup(sockets)
+        await self.listen(sockets)
         if self.started:
             self.say_ready()
+
+    async def listen(self, sockets: list[socket.socket] | None) -> None:
+        """Begins to listen."""
+        await super().startup(sockets)
 
     def say_ready(self) -> None:
         """It listens: what an operator does next."""

@@ -1,0 +1,50 @@
+"""How many processes serve on this machine, and where operators ask each of them: a part of the settings."""
+
+from __future__ import annotations
+
+from typing import Final, Self
+
+from pydantic import Field, model_validator
+
+from callbridge.server.config.rest import RestSettings
+from callbridge.server.config.setting_names import variable
+
+PORT_MAX: Final = 65_535
+
+
+class WorkerSettings(RestSettings):
+    """The settings of workers."""
+
+    workers: int = Field(1, ge=1, le=64)
+    """Processes on this machine behind one port, for more calls than one core carries."""
+
+    @property
+    def control_ports(self) -> tuple[int, ...]:
+        """Where operators ask: each worker at a port of its own, and one that leaves at the last.
+
+        Empty where nobody can ask.
+        """
+        if self.control_port == 0:
+            return ()
+        more = self.workers if self.workers > 1 else 0
+        return tuple(range(self.control_port, self.control_port + more + 1))
+
+    @model_validator(mode="after")
+    def _workers_have_what_they_need(self) -> Self:
+        if self.workers == 1:
+            return self
+        # The name of a field of a room above this one.
+        if getattr(self, "state_path", None) is None:
+            raise ValueError(
+                f"{variable('workers')} is {self.workers}, but they would share nothing: Twilio's next "
+                f"question about a call may reach another one. Set {variable('state_path')} to a file, or "
+                f"{variable('workers')}=1"
+            )
+        ports = self.control_ports
+        if ports and (ports[-1] > PORT_MAX or self.port in ports):
+            raise ValueError(
+                f"{variable('workers')} is {self.workers}, so operators ask at the ports {ports[0]} to "
+                f"{ports[-1]}, and PORT is {self.port}. Set another {variable('control_port')}: ports to "
+                f"{PORT_MAX}, without PORT among them"
+            )
+        return self
