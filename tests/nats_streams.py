@@ -6,8 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-NOTHING_S = 0.15
-"""A server on loopback answers much sooner."""
+FETCHED_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,6 @@ class Kept:
 async def kept_in(url: str, stream: str, subject: str = ">", **user: str) -> list[Kept]:
     """All messages of a stream under this subject, in their order."""
     import nats  # noqa: PLC0415 - an extra; who has no server has no library, perhaps
-    from nats.errors import TimeoutError as NothingMore  # noqa: PLC0415 - as above
     from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy  # noqa: PLC0415 - as above
 
     client = await nats.connect(url, allow_reconnect=False, **user)
@@ -40,13 +38,10 @@ async def kept_in(url: str, stream: str, subject: str = ">", **user: str) -> lis
         config = ConsumerConfig(
             ack_policy=AckPolicy.NONE, deliver_policy=DeliverPolicy.ALL, inactive_threshold=5
         )
-        count = (await client.jetstream().stream_info(stream)).state.messages
         reader = await client.jetstream().pull_subscribe(subject, stream=stream, config=config)
+        count = (await reader.consumer_info()).num_pending or 0
         while len(found) < count:
-            try:
-                messages = await reader.fetch(200, timeout=NOTHING_S)
-            except NothingMore:
-                break
+            messages = await reader.fetch(count - len(found), timeout=FETCHED_S)
             found += [Kept(one.subject, one.headers or {}, json.loads(one.data)) for one in messages]
     finally:
         await client.close()

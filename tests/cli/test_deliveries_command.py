@@ -19,9 +19,11 @@ from callbridge.records.outbox.deliveries import Outbox, enqueue
 from callbridge.records.outbox.delivery import Attempt, DeliveryState, Filter, Settled
 from callbridge.records.outbox.events import CALL_COMPLETED, call_event
 from callbridge.records.outbox.sample import SAMPLE_SID, sample_story
+from callbridge.records.outbox.subjects import NatsReceiver
 from callbridge.records.outbox.webhook import Webhook
 from callbridge.records.projecting import project
 from desks import NEEDED
+from nats_server import nats_server
 from records.shipments import HANGUP, STARTED, entry, store
 from small_server import Asked, answered, small_server
 
@@ -152,3 +154,35 @@ def test_a_sample_is_sent_to_each(desk: Desk) -> None:
         "test", "--webhook", "slack", status=1
     )
     assert "There is no receiver other." in desk.says("test", "--webhook", "other", status=1)
+
+
+@pytest.mark.heavy
+def test_nats_is_told_like_the_others(only_these: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Seen, sent again, tried out, also where there is no webhook; without a server it says so."""
+    with nats_server() as server:
+        given = {"CALLBRIDGE_STATE_PATH": str(tmp_path / "state.db"), "NATS_URL": server.url}
+
+        def says(*arguments: str, status: int = 0) -> str:
+            ended = CliRunner().invoke(app, ["deliveries", *arguments], env=NEEDED | given)
+            assert ended.exit_code == status, ended.output
+            return ended.output
+
+        database = Database(f"sqlite:///{tmp_path}/records.db")
+        migrate(database)
+        receiver = NatsReceiver(subject="callbridge", stream="callbridge", events=frozenset({CALL_COMPLETED}))
+        outbox = Outbox(database, [receiver])
+        store(database, entry("CA1", 1, STARTED), entry("CA1", 2, HANGUP))
+        assert says("send", "CA1") == "1 to be sent\n"
+        (claimed,) = outbox.claim_in_order("nats", 9, time.time(), 9)
+        outbox.settle([Settled(claimed, Attempt(1e9, None, "it cannot be reached"), DeliveryState.DEAD)])
+        assert {"nats", "CA1", "dead"} <= set(says("list", "--webhook", "nats").split())
+        assert says("retry") == "1 to be sent again\n"
+        (claimed,) = outbox.claim_in_order("nats", 9, time.time(), 9)
+        outbox.settle([Settled(claimed, Attempt(1e9, None), DeliveryState.DONE)])
+        shown = says("show", str(claimed.id))
+        assert "it cannot be reached" in shown
+        assert "it was taken" in shown
+        assert says("test") == f"nats at 127.0.0.1:{server.port}: it took it\n"
+        server.stop()
+        assert "it cannot be reached (Connection refused)" in says("test", status=1)
+        database.close()

@@ -29,6 +29,7 @@ from callbridge.server.process.nats_sending import NatsSending
 from leftovers import leaves_nothing, until
 from nats_server import JETSTREAM, NatsServer, nats_server
 from nats_streams import kept_in
+from stalling_proxy import StallingProxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -171,6 +172,28 @@ async def test_what_was_not_acknowledged_is_sent_again(
             assert await until(lambda: rig.count(DONE) == 440)
         for call in ("CA1", "CA2"):
             assert [number for sid, number in await rig.kept() if sid == call] == list(range(1, 221))
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("held", ["requests", "answers"])
+async def test_a_wire_that_stalls_changes_nothing(
+    database: Database, server: NatsServer, soon: None, held: str
+) -> None:
+    """Acks that never come, and messages that come when they were long sent again over another connection."""
+    async with leaves_nothing(), StallingProxy(server.port).open() as proxy:
+        rig = Rig(database, server, f"stalled-{held}")
+        rig.servers = NatsServers(addresses=(f"127.0.0.1:{proxy.port}",))
+        async with rig.sending():
+            rig.put(*["CA1", "CA2"] * 10)
+            assert await until(lambda: rig.count(DONE) == 20)
+            getattr(proxy, held).clear()
+            rig.put(*["CA1", "CA2"] * 10)
+            assert await until(lambda: any(one.failed for one in rig.outbox.listed(Filter(limit=100))))
+            assert await until(lambda: proxy.connections > 2)
+            getattr(proxy, held).set()
+            assert await until(lambda: rig.count(DONE) == 40)
+    for call in ("CA1", "CA2"):
+        assert [number for sid, number in await rig.kept() if sid == call] == list(range(1, 21))
 
 
 async def test_a_message_that_is_never_kept_holds_up_nothing(database: Database, soon: None) -> None:

@@ -42,11 +42,11 @@ CLAIMED_AT_ONCE: Final = 256
 CALLS_AT_ONCE: Final = 32
 """Messages of different calls that are on their way together."""
 
-PASS_S: Final = 15.0
+PASS_S: Final = 4.0
 """What is not sent by then is given back."""
 
-LEASE_S: Final = 30.0
-"""Longer than a pass, and much shorter than the time in which a stream knows what comes twice."""
+LEASE_S: Final = 15.0
+"""Longer than a pass with its last message, and much shorter than a stream knows what comes twice."""
 
 REST_OF_PASS_MAX_S: Final = 0.5
 """After a pass it rests for as long as that took: calls share the core."""
@@ -64,7 +64,7 @@ REST_MAX_S: Final = 30.0
 AGAIN_MAX_S: Final = 60.0
 """A message that was not kept is sent again after so long at the most, and as long as there is a database."""
 
-MAKING_S: Final = 10.0
+MAKING_S: Final = 4.0
 """What the making of one message may take."""
 
 SHORT: Final = 4096

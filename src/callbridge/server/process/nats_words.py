@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -138,6 +139,8 @@ def in_words(error: BaseException | None) -> str:
         return ""
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)  # The loop's own words have the address in them.
     if isinstance(error, OSError):
         return shown(error.strerror or type(error).__name__)
     return shown(str(error)) or type(error).__name__
