@@ -16,7 +16,10 @@ from callbridge.server.config.settings import VARIABLES, Settings, read_settings
 from callbridge.server.process.desk import Desk, open_desk
 from callbridge.state.callers import CallerRecord
 from callbridge.state.memory_state import MemoryState
+from callbridge.state.neighbours import ProcessSeen
+from callbridge.state.places import CallerBounds
 from callbridge.state.state import Retention
+from callbridge.state.text_notes import TextNote
 
 AUTH_TOKEN = "f" * 32
 ACCOUNT = "AC" + "0" * 32
@@ -76,6 +79,18 @@ class StallingState(MemoryState):
         found = await super().events(call_sid)
         await self._wait()
         return found
+
+    async def claim_place(self, call_sid: str, caller_key: str, bounds: CallerBounds, at: float) -> bool:
+        await self._wait()
+        return await super().claim_place(call_sid, caller_key, bounds, at)
+
+    async def others(self) -> tuple[ProcessSeen, ...]:
+        await self._wait()
+        return await super().others()
+
+    async def texts(self, caller_key: str, since: float) -> tuple[TextNote, ...]:
+        await self._wait()
+        return await super().texts(caller_key, since)
 
     async def claim_token(self, digest: bytes, expires_at: float) -> bool:
         await self._wait()
@@ -154,7 +169,7 @@ class FrontDesk:
 
     def __post_init__(self) -> None:
         settings = made_settings(self.environment)
-        self.state = StallingState(lambda: self.wall_now, retention(settings))
+        self.state = self.made_state(settings)
         self.loop_watch = LoopWatch()
         self.dialer = CountingDialer()
         self.desk: Desk = open_desk(
@@ -166,6 +181,10 @@ class FrontDesk:
         )
         self.desk.dialer = self.dialer
         self.desk.waiting = WaitingRoom(self.dialer)
+
+    def made_state(self, settings: Settings) -> StallingState:
+        """What it keeps things in."""
+        return StallingState(lambda: self.wall_now, retention(settings))
 
     @property
     def places(self) -> int:

@@ -105,6 +105,32 @@ def test_closed_circuit_begins_anew(outcomes: str, fails_again_after: int) -> No
     assert not subject.is_open(now + OPEN_S)
 
 
+def test_what_another_process_has_found_is_looked_at_at_once() -> None:
+    """No call is tried until it is: the first success closes, and what fails stays open like any other."""
+    circuits = Circuits()
+    assert not circuits.is_open("wanted", 0.0)
+    for model in ("wanted", "of no call here"):
+        circuits.suspected(model, 100.0)
+    assert circuits.open_models(100.0) == ["wanted"]
+    assert circuits.probes_due(100.0) == ["wanted"]
+    circuits.failed("wanted", 101.0)
+    assert (circuits.is_open("wanted", 101.0), circuits.next_probe_at) == (True, 105.0)
+    circuits.succeeded("wanted", 105.0)
+    assert circuits.open_models(105.0) == []
+
+
+def test_a_hint_lengthens_no_outage_and_opens_nothing_that_is_well() -> None:
+    """A model that is back elsewhere is probed now and not in fifteen seconds."""
+    subject = opened(at=100.0)
+    subject.suspected(104.0)
+    assert (subject.opened_at, subject.next_probe_at) == (100.0, 100.0 + OPEN_S)
+    subject.hoped_for(106.0)
+    assert subject.probe_due(106.0)
+    subject.succeeded(106.5)
+    subject.hoped_for(107.0)
+    assert subject.state(107.0) is State.CLOSED
+
+
 STEPS = st.lists(
     st.tuples(st.sampled_from("FSXP"), st.floats(0, 7, allow_nan=False)), min_size=1, max_size=120
 )

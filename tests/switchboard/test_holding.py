@@ -133,3 +133,19 @@ def test_no_caller_comes_while_nobody_listens(
     process.pass_time(100)
     assert process.left_at is not None
     assert all(at >= process.left_at + RESTART_S - 1e-6 for at in process.last_words)
+
+
+def test_who_can_be_taken_by_another_process_waits_a_moment() -> None:
+    """It may be asked again all the same: then a second moment, and words behind it. Never the long wait."""
+    draining = leaving(2)
+
+    def waits(times: int, now: float) -> Hold:
+        return draining.hold("CA1", times, now, is_live=False, restart_s=RESTART_S, is_alone=False)
+
+    assert [waits(times, 1.0 + times) for times in range(3)] == [
+        Hold(0, MOMENT_BACK_S),
+        Hold(0, MOMENT_BACK_S),
+        Hold(1, ROUND_BACK_S),
+    ]
+    late = HAND_OVER_S - 1.0
+    assert (waits(0, late), waits(HOLDS_MAX - 1, late)) == (Hold(0, None), Hold(1, None))

@@ -114,3 +114,25 @@ def test_where_the_address_says_nothing_it_is_the_latest_stream() -> None:
     assert asked(OFFERED, RESUMED).next_stream(Question(2)) == 3
     # Nothing is known of the call: the address knows that it has had seven streams.
     assert asked().next_stream(Question(7)) == 8
+
+
+def test_of_two_offers_of_one_moment_the_first_counts() -> None:
+    """Two processes were asked at once; each has noted what it would say, and reads again."""
+    second = CallOffered("", "", promise=Promise(1, "another", "11" * 16, int(LATER)))
+    for first, other in ((OFFERED, second), (OFFERED, DECLINED), (DECLINED, OFFERED)):
+        found = asked(first, other)
+        assert (found.offered, found.offer("ringing", NOW)) == (first, Offer.AGAIN)
+        assert found.latest == (0 if first.declined else 1)
+    # An offer of later, when the first one holds no more, is another one.
+    assert read_asked([(NOW, DECLINED), (LATER, OFFERED)]).offered == OFFERED
+
+
+def test_of_two_answers_of_one_moment_the_first_counts() -> None:
+    """Unless the other one says that the call is over: that is news whenever it comes."""
+    question = Question(1)
+    other = StreamAsked("resume", None, stream=1, promise=Promise(2, "another", "11" * 16, int(LATER)))
+    assert asked(OFFERED, BEGUN, RESUMED, other).answer_to(question, "in-progress", NOW) == RESUMED
+    assert asked(OFFERED, BEGUN, MOVED, RESUMED).answer_to(question, "in-progress", NOW) == MOVED
+    assert asked(OFFERED, BEGUN, RESUMED, HUNG_UP).is_over
+    renewed = read_asked([(NOW, OFFERED), (NOW, RESUMED), (LATER, other)])
+    assert renewed.answers[question] == other

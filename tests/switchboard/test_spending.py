@@ -92,6 +92,29 @@ def test_restored_spending_counts_in_the_clock_of_the_process() -> None:
     assert not declines(subject, 30.0 + 3_661)
 
 
+def test_what_another_process_spends_counts_when_it_was_spent() -> None:
+    """It may bring a cap to be reached; told late, it counts in the day and not in this hour."""
+    subject = Spending(per_hour_max_microdollars=10 * DOLLAR, per_day_max_microdollars=30 * DOLLAR)
+    assert subject.add(10_000.0, 9 * DOLLAR) is None
+    assert subject.add(10_001.0, 20 * DOLLAR, 4_000.0) is None
+    assert subject.add(10_001.0, DOLLAR, 0.5) is SpendLevel.CAP_REACHED
+    assert subject.add(10_002.0, DOLLAR, -7.0) is None, "a clock that is ahead makes no future"
+    assert (subject.hour_microdollars(10_002.0), subject.day_microdollars(10_002.0)) == (
+        11 * DOLLAR,
+        31 * DOLLAR,
+    )
+    subject.add(10_002.0, DOLLAR, 90_000.0)
+    assert subject.day_microdollars(10_002.0) == 31 * DOLLAR
+
+
+def test_what_the_state_has_is_all() -> None:
+    """Its own spending, too: read once more when the state is back, nothing counts twice."""
+    subject = Spending()
+    subject.add(100.0, 5)
+    subject.restore([(1_000.0, 5), (999.0, 7)], wall_now=1_000.0, now=100.0)
+    assert subject.hour_microdollars(100.0) == 12
+
+
 def test_nobody_pays_us() -> None:
     """A sum below nothing would take a cap away."""
     with pytest.raises(AssertionError):

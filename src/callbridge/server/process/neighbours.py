@@ -90,5 +90,5 @@ async def _look_at_model(desk: Desk, what: str, model: str) -> None:
     else:
         desk.circuits.hoped_for(model, now)
     await probe_what_is_due(desk)
-    if desk.circuits.next_probe_at is not None:
+    if model in desk.circuits.open_models(desk.now()):
         desk.circuit_opened.set()
