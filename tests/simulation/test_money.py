@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import random
+from collections import deque
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
+
+import pytest
 
 from callbridge.call.bill_facts import Billed
 from callbridge.call.events import SpendRanOver
 from callbridge.call.facts import EndReason
 from callbridge.server.config.prices import read_prices
-from callbridge.server.process.reporting import SpendMeter
+from callbridge.server.process.reporting import SpendMeter, money_was_spent
 from callbridge.simulators.phone import Act
 from callbridge.simulators.phone.caller import SILENT
 from callbridge.simulators.voice_model import Answer, Script
@@ -23,6 +26,8 @@ from random_calls import noise
 from worlds import PLAN, World
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from callbridge.call.facts import Fact
     from callbridge.server.process.desk import Desk
     from callbridge.simulators.phone import Ear
@@ -30,6 +35,9 @@ if TYPE_CHECKING:
 CALLS = 12
 CAP = 300_000
 """In microdollars."""
+
+HEARD_AFTER_S = 1.5
+"""Until all processes know what one has spent: a commit, and a second at most until the others look."""
 
 EVERY_MS = 6000
 WORDS_MS = 600
@@ -71,20 +79,39 @@ class PaidWorld(World):
 
 
 class Money:
-    """The spending of one process, and the meter that its calls feed."""
+    """The spending of one process, and the meter that its calls feed.
 
-    def __init__(self, cap_microdollars: int) -> None:
+    Args:
+        cap_microdollars: that of an hour, for all processes.
+        others: the other processes; each hears what is spent here `HEARD_AFTER_S` later.
+    """
+
+    def __init__(self, cap_microdollars: int, others: Sequence[Money] = ()) -> None:
         self.now = 0.0
+        self.others, self.told = others, deque[tuple[float, int]]()
         self.worlds: list[PaidWorld] = []
         self.spending = Spending(per_hour_max_microdollars=cap_microdollars)
         desk = SimpleNamespace(
             now=lambda: self.now,
             wall_now=lambda: self.now,
             spending=self.spending,
-            state=SimpleNamespace(note_spend=lambda _at, _cost: None),
+            state=SimpleNamespace(note_spend=self._tell_others),
             live_calls=self,
         )
-        self.meter = SpendMeter(cast("Desk", desk))
+        self.desk = cast("Desk", desk)
+        self.meter = SpendMeter(self.desk)
+
+    def _tell_others(self, at: float, microdollars: int) -> None:
+        for other in self.others:
+            if other is not self:
+                other.told.append((at + HEARD_AFTER_S, microdollars))
+
+    def hear(self, now: float) -> None:
+        """What others have spent, as far as it is known here by now."""
+        while self.told and self.told[0][0] <= now:
+            self.now = max(self.now, self.told[0][0])
+            _, microdollars = self.told.popleft()
+            money_was_spent(self.desk, microdollars, age_s=HEARD_AFTER_S)
 
     def __len__(self) -> int:
         return len(self.worlds)
@@ -120,3 +147,28 @@ def test_what_many_talkative_calls_cost_is_bounded() -> None:
         assert world.next_at() == math.inf, "something of a call goes on"
     # Whoever speaks into the agent's goodbye hears it from Twilio.
     assert {world.outcome for world in money.worlds} == {Continuation.HANG_UP, Continuation.SAY_GOODBYE}
+
+
+@pytest.mark.heavy
+def test_a_cap_holds_over_several_processes() -> None:
+    """Twelve calls on three machines: beyond the 120 % comes what is spent until all of them know.
+
+    A call has a response every six seconds, so that is one more of each at the most.
+    """
+    processes: list[Money] = []
+    processes += [Money(CAP, processes) for _ in range(3)]
+    worlds = {number: PaidWorld(number, processes[number % 3]) for number in range(CALLS)}
+    for number, world in worlds.items():
+        processes[number % 3].worlds.append(world)
+        world.begin()
+    until = worlds[0].now + 90
+    while (first := min(worlds.values(), key=PaidWorld.next_at)).next_at() < until:
+        for money in processes:
+            money.hear(first.next_at())
+        first.go_on(first.next_at())
+    facts = [fact for world in worlds.values() for _, fact in world.facts]
+    bills = [fact.cost_microdollars for fact in facts if isinstance(fact, Billed)]
+    ends_at = CAP * ENDS_CALLS_AT_PERCENT // 100
+    assert ends_at <= sum(bills) <= ends_at + CALLS * 3 * max(bills)
+    for world in worlds.values():
+        assert world.ended.reason is EndReason.LIMIT_SPEND_TOTAL

@@ -42,6 +42,7 @@ from callbridge.server.process.texting import Texting
 from callbridge.switchboard.sockets import SOCKETS_MAX
 from callbridge.telephony.signatures import sign
 from callbridge.telephony.signed_tokens import LIFETIME_S, StreamClaim
+from callbridge.testing.virtual.loop import VirtualLoop
 from desks import ACCOUNT, AUTH_TOKEN, CALL, CALLED, CALLER, FrontDesk
 from leftovers import until
 
@@ -516,3 +517,25 @@ async def test_who_is_welcomed_needs_no_signature_and_its_start_the_token_all_th
         socket.say(start(None))
     assert socket.closed_with == [(1008, "rejected_auth")]
     assert socket.sent[0] == {"type": "websocket.accept", "subprotocol": "a.protocol", "headers": []}
+
+
+def test_no_caller_hears_silence_because_the_state_does_not_answer() -> None:
+    """A call that comes back goes on without its memory. Tokens are judged by this process alone."""
+
+    async def waits() -> tuple[float, list[str]]:
+        loop, door = asyncio.get_running_loop(), Door({"CALLBRIDGE_CALLER_MEMORY_DAYS": "30"})
+        door.state.is_stalled = True
+        hello, began_at = start(door.token(replace(CLAIM, continues=True))), loop.time()
+        async with door.socket() as honest, door.socket() as thief:
+            honest.say(hello)
+            assert await until(lambda: bool(door.dialer.dialled))
+            waited_s = loop.time() - began_at
+            thief.say(hello)
+            await thief.task
+            door.state.is_stalled = False
+        return waited_s, [end.detail for end in door.of(StreamEnded) if not end.is_admitted]
+
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(grace_s=0.05)) as runner:
+        waited_s, refused = runner.run(waits())
+    assert waited_s <= 1.6
+    assert refused == ["stream token: used"]
