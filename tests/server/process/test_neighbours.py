@@ -122,7 +122,7 @@ class _Session:
 async def test_a_model_that_is_down_elsewhere_is_looked_at_from_here(is_there: bool) -> None:
     """At once, and what that comes to counts: one machine whose way is broken closes nobody else's line."""
     front, model = FrontDesk(), Model(is_there=is_there)
-    front.desk.dialer = model  # type: ignore[assignment]  # A dialer, if not the one of OpenAI.
+    front.desk.dialer = model
     name = front.desk.settings.realtime_model
     assert front.desk.reasons_to_decline() == []
     await told(front, ToAll("circuit_opened", name.encode()), ToAll("circuit_opened", b"of no call"))
@@ -148,7 +148,7 @@ async def test_three_processes_tell_each_other(tmp_path: Path, monkeypatch: pyte
         for desk in desks:
             await desk.restore()
             assert desk.reasons_to_decline() == []
-            desk.dialer = Model(is_there=desk is desks[2])  # type: ignore[assignment]  # See above.
+            desk.dialer = Model(is_there=desk is desks[2])
         async with listening(*desks):
             for desk in desks:
                 for _ in range(4):
