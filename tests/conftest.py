@@ -218,6 +218,29 @@ def postgres_database(postgres_server: postgres.Server) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def migrated_database(postgres_server: postgres.Server) -> Iterator[str]:
+    """A database with the tables of the shared state, one for this test process."""
+    with postgres_server.database() as url:
+        from callbridge.state.postgres import PostgresHome  # noqa: PLC0415 - SQLAlchemy is slow to import
+
+        with contextlib.closing(PostgresHome(url)) as home:
+            home.migrate()
+        yield url
+
+
+@pytest.fixture
+def shared_database(migrated_database: str, postgres_server: postgres.Server) -> str:
+    """The same, empty."""
+    postgres_server.run_sql(
+        migrated_database,
+        "DO $$ DECLARE name text; BEGIN FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = "
+        "'callbridge_state' AND tablename <> 'schema_version' LOOP EXECUTE 'DELETE FROM callbridge_state.' "
+        "|| name; END LOOP; END $$",
+    )
+    return migrated_database
+
+
+@pytest.fixture(scope="session")
 def running_redis() -> Iterator[redis_server.Server]:
     """A real server for this test process, in a folder of its own. Who stops it starts it again."""
     with redis_server.server() as server:

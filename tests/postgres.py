@@ -97,8 +97,12 @@ class Server:
             if self._process is not None:
                 self._sql(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def run_sql(self, url: str, statement: str) -> None:
+        """Runs a statement in this database of it."""
+        self._run("psql", "-q", "-d", url, "-c", statement)
+
     def _sql(self, statement: str) -> None:
-        self._run("psql", "-q", "-d", f"{self.address}/postgres", "-c", statement)
+        self.run_sql(f"{self.address}/postgres", statement)
 
     def _answers(self) -> bool:
         command = [str(self.programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]

@@ -641,7 +641,7 @@ BROAD = {
         "callbridge.server.process.nats_connection",
         "_close",
     ): "what cannot be said to a peer any more is dropped with its socket",
-    ("callbridge.state.sqlite_writer", "SqliteWriter._is_round_done"): "all calls depend on this thread",
+    ("callbridge.state.writer", "Writer._is_round_done"): "all calls depend on this thread",
     ("callbridge.records.taping", "Taping._run"): "a fault of ours costs one tape, and not all to come",
     ("callbridge.records.replaying", "_Player.play"): "whatever the played code raises is a difference",
     ("callbridge.records.shipping", "Shipping._round"): "all records depend on this thread",
@@ -878,7 +878,7 @@ CALLED_BY_ASYNCIO = "callbridge.testing.virtual"
 
 NOTED_CALLS = {
     f"callbridge.state.{owner}.recent_calls": "who tests limits of callers sees what was noted"
-    for owner in ("memory_state.MemoryState", "sqlite_state.SqliteState", "state.State")
+    for owner in ("memory_state.MemoryState", "stored_state.StoredState", "state.State")
 }
 
 READ_BY_TESTS = {

@@ -97,14 +97,14 @@ async def test_cold_start(tmp_path: Path, figures: Callable[[str], None], machin
 
 BREAKS_THE_WRITER = """
 from callbridge import Agent
-from callbridge.state import sqlite_writer
+from callbridge.state import writer
 
 
 def fail(*_):
     raise RuntimeError("a fault of ours")
 
 
-sqlite_writer.write_batch = fail
+writer.write_batch = fail
 agent = Agent()
 """
 

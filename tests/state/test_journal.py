@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from callbridge.state import sqlite_writer
+from callbridge.state import writer
 from callbridge.state.backlog import Backlog
 from callbridge.state.journal import JournalEntry, MemoryJournal
 from callbridge.state.sqlite_state import SqliteState
@@ -86,7 +86,7 @@ async def test_a_file_that_is_older_than_the_journal_gets_one(tmp_path: Path) ->
 async def test_facts_wait_for_others_unless_somebody_waits_for_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_writer, "GATHERED_S", 60.0)
+    monkeypatch.setattr(writer, "GATHERED_S", 60.0)
     state = SqliteState(tmp_path / "state.db")
     assert await state.flush()
     state.keep(entry(1))
@@ -127,7 +127,7 @@ def test_in_memory_the_oldest_go_that_may() -> None:
 
 
 async def test_in_a_file_the_oldest_go_that_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_writer, "JOURNAL_ROWS_MAX", 4)
+    monkeypatch.setattr(writer, "JOURNAL_ROWS_MAX", 4)
     now = 1000.0
     state = SqliteState(tmp_path / "state.db", lambda: now)
     assert await state.flush()

@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from callbridge.state import sqlite_file
+from callbridge.state.rows import CALLS_PRUNED_MAX, prune, write_batch
 from callbridge.state.sqlite_file import SCHEMA_VERSION, check_file, open_file, writing
-from callbridge.state.sqlite_rows import CALLS_PRUNED_MAX, prune, write_batch
 from callbridge.state.state import KEPT, StateError
 from callbridge.state.writes import EventWrite
 

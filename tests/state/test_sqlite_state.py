@@ -15,7 +15,8 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
 import leftovers
-from callbridge.state import sqlite_state, sqlite_writer
+from callbridge.state import stored_state, writer
+from callbridge.state.sqlite_file import SqliteHome
 from callbridge.state.sqlite_state import SqliteState
 from callbridge.state.state import EVENTS_WAITING_MAX, OVER, PRUNE_EVERY_S, QUIET_S, Unwritten
 from state.wall_clock import text_in
@@ -204,7 +205,7 @@ async def test_the_loop_goes_on_while_another_process_holds_the_file(path: Path,
 async def test_beyond_the_bound_only_memory_is_shed(
     path: Path, state: SqliteState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_state, "CLAIM_WAIT_S", 0.0)
+    monkeypatch.setattr(stored_state, "CLAIM_WAIT_S", 0.0)
     with locked(path):
         await state.events(CALL)
         state.append(CALL, "stream_started", b"")
@@ -289,9 +290,9 @@ async def test_a_commit_that_fails_is_told_and_tried_again(path: Path, state: Sq
 
 async def test_a_disk_that_hangs_is_told(state: SqliteState, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread cannot say so, it hangs. The loop knows since when things wait, and what they are."""
-    monkeypatch.setattr(sqlite_writer, "STUCK_S", 0.05)
-    monkeypatch.setattr(sqlite_state, "ANSWER_WAIT_S", 0.1)
-    monkeypatch.setattr(sqlite_state, "CLAIM_WAIT_S", 0.1)
+    monkeypatch.setattr(SqliteHome, "stuck_s", 0.05)
+    monkeypatch.setattr(stored_state, "ANSWER_WAIT_S", 0.1)
+    monkeypatch.setattr(stored_state, "CLAIM_WAIT_S", 0.1)
     hangs = threading.Event()
     await state.flush()
     with told_of("commit", lambda _: hangs.wait(10)):
@@ -314,7 +315,7 @@ async def test_a_fault_in_the_writer_loses_nothing(
 ) -> None:
     """What it could not write waits, and is written by the next round."""
     with monkeypatch.context() as broken:
-        broken.setattr(sqlite_writer, "write_batch", lambda *_: 1 / 0)
+        broken.setattr(writer, "write_batch", lambda *_: 1 / 0)
         state.append(CALL, "stream_started", b"{}")
         await until(lambda: state.trouble is not None)
     await until(lambda: state.trouble is None)
@@ -351,8 +352,8 @@ async def test_a_writer_that_cannot_go_on_says_so(path: Path, monkeypatch: pytes
     await closed.close()
     assert not watching.done()
     watching.cancel()
-    monkeypatch.setattr(sqlite_writer, "FAILURE_PAUSE_S", 0.0)
-    monkeypatch.setattr(sqlite_writer, "write_batch", lambda *_: 1 / 0)
+    monkeypatch.setattr(writer, "FAILURE_PAUSE_S", 0.0)
+    monkeypatch.setattr(writer, "write_batch", lambda *_: 1 / 0)
     state = SqliteState(path)
     state.append(CALL, "stream_started", b"{}")
     async with asyncio.timeout(10):

@@ -58,7 +58,7 @@ def forget_caller(settings: Settings, number: str, *, is_rehearsal: bool = False
 
     Raises:
         ForgetError: this is nobody's number, or nothing is kept outside of the service.
-        StateError: the state file cannot be used.
+        StateError: the state file or the shared state cannot be used.
     """
     caller = number.translate(_BETWEEN_DIGITS) if number.lstrip().startswith("+") else number.strip()
     if known_as(caller) is None:
@@ -69,7 +69,7 @@ def forget_caller(settings: Settings, number: str, *, is_rehearsal: bool = False
             "CALLBRIDGE_STATE_PATH is not set: what is remembered is in the memory of the service alone. "
             "Restart it, and all of it is gone."
         )
-    if path is not None and not path.exists():
+    if path is not None and not path.exists() and settings.shared_state_url is None:
         raise ForgetError(f"There is no state file {path}. Run this where the service runs.")
     report = forget_everywhere(settings, caller, recording_deleter(settings), is_rehearsal=is_rehearsal)
     return "\n".join(_lines(report, caller, is_rehearsal=is_rehearsal)), report.is_complete

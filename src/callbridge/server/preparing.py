@@ -76,7 +76,9 @@ def prepare(settings: Settings) -> Prepared:
     except ClipError as error:
         findings.append(_fault(error))
     try:
-        state = open_state(settings.state_path, retention=retention(settings))
+        state = open_state(
+            settings.state_path, retention=retention(settings), shared_url=settings.shared_state_url
+        )
     except StateError as error:
         findings.append(_fault(error))
     if roster is None or state is None or findings:
@@ -113,13 +115,13 @@ def rehearse(settings: Settings) -> Rehearsal:
             return Rehearsal(error.roster, _as_meant(error.findings, on_trial))
         records: RecordKeeping | None = prepared.app.state.desk.records
         asyncio.run(prepared.state.close())
-        notes: tuple[Finding, ...] = ()
+        notes = [] if prepared.state.away is None else [_away(prepared.state.away)]
         if records is not None:
-            notes = (_about(settings, records),)
+            notes.append(_about(settings, records))
             records.database.close()
         elif file is not None:  # A service that runs beside this may need it as it is.
-            notes = (ok(f"the next start brings {file} to the version of this callbridge"),)
-    return Rehearsal(prepared.roster, (), _as_meant(notes, on_trial))
+            notes.append(ok(f"the next start brings {file} to the version of this callbridge"))
+    return Rehearsal(prepared.roster, (), _as_meant(tuple(notes), on_trial))
 
 
 def _as_meant(findings: tuple[Finding, ...], on_trial: tuple[tuple[str, str], ...]) -> tuple[Finding, ...]:
@@ -128,6 +130,12 @@ def _as_meant(findings: tuple[Finding, ...], on_trial: tuple[tuple[str, str], ..
         if tried != meant:
             findings = tuple(replace(each, what=each.what.replace(tried, meant)) for each in findings)
     return findings
+
+
+def _away(reason: str) -> Finding:
+    return warning(
+        reason.removesuffix("."), "The service starts all the same, and takes calls once it answers."
+    )
 
 
 def _about(settings: Settings, records: RecordKeeping) -> Finding:

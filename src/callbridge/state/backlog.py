@@ -63,14 +63,14 @@ class Backlog:
         self._look_at(self._told, write)
         self._shed_beyond_the_bound()
 
-    def take(self) -> tuple[Write, ...]:
-        """All that waits, as one batch. `done` or `put_back` must follow before the next."""
+    def take(self) -> dict[int, Write]:
+        """All that waits, as one batch, by number. `done` or `put_back` must follow before the next."""
         assert not self._in_flight
         self._in_flight, self._waiting = self._waiting, {}
         self._details.clear()
         self._records.clear()
         self._urgent = 0
-        return tuple(self._in_flight.values())
+        return dict(self._in_flight)
 
     def done(self) -> None:
         """The batch is written."""

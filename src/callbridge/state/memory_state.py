@@ -100,6 +100,11 @@ class MemoryState:
         return Unwritten()
 
     @property
+    def away(self) -> str | None:
+        """Nothing is shared."""
+        return None
+
+    @property
     def events_shed(self) -> int:
         """Memory details that were lost for want of room."""
         return self._events_shed

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, case, delete, exists, func, insert, literal, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as insert_unless_there
 
 from callbridge.state.neighbours import (
     FORGOTTEN_S,
@@ -19,7 +18,8 @@ from callbridge.state.neighbours import (
     ToCarrier,
 )
 from callbridge.state.places import DAY_S, RESERVED_S, TEN_MINUTES_S, CallerCounts
-from callbridge.state.tables import caller_notes, leases, mailbox, places, spend_notes
+from callbridge.state.rows import insert_unless_there
+from callbridge.state.tables import batches, caller_notes, leases, mailbox, places, spend_notes
 from callbridge.state.writes import PlaceCarried, PlaceClaim, PlaceFreed, PlaceKept, ToldAll, ToldCarrier
 
 if TYPE_CHECKING:
@@ -40,11 +40,15 @@ def write_together(
     writes: Sequence[PlaceWrite | Message],
     process: str,
     now: ColumnElement[float],
-) -> list[tuple[PlaceClaim, bool]]:
-    """Writes them one by one, since each may decide the next; answers which claims are granted."""
+) -> tuple[list[tuple[PlaceClaim, bool]], set[str]]:
+    """Writes them one by one, since each may decide the next.
+
+    Returns:
+        Which claims are granted, and which processes have mail.
+    """
     if any(isinstance(write, PlaceCarried) for write in writes):
         renew(connection, process, now)  # Whoever carries a call is alive, and its place counts from now on.
-    verdicts = []
+    verdicts, addressees = [], set[str]()
     for write in writes:
         match write:
             case PlaceClaim():
@@ -58,10 +62,10 @@ def write_together(
             case PlaceFreed(call_sid):
                 connection.execute(delete(places).where(places.c.call_sid == call_sid))
             case ToldCarrier(message):
-                _tell_carrier(connection, message, process)
+                addressees |= _tell_carrier(connection, message, process)
             case ToldAll(message):
-                _tell_all(connection, message, process, now)
-    return verdicts
+                addressees |= _tell_all(connection, message, process, now)
+    return verdicts, addressees
 
 
 def _claim(connection: Connection, claim: PlaceClaim, process: str, now: ColumnElement[float]) -> bool:
@@ -73,7 +77,7 @@ def _claim(connection: Connection, claim: PlaceClaim, process: str, now: ColumnE
         note = {"caller_key": claim.caller_key, "at": claim.at, "call_sid": claim.call_sid}
         connection.execute(insert(caller_notes).values(note))
     until = now + RESERVED_S
-    row = insert_unless_there(places).values(
+    row = insert_unless_there(connection, places).values(
         call_sid=claim.call_sid,
         caller_key=claim.caller_key,
         process=process,
@@ -101,10 +105,10 @@ def _known(claim: PlaceClaim, now: ColumnElement[float]) -> Select[bool, bool, i
     )
 
 
-def _is_live(now: ColumnElement[float], grace_s: float = 0.0) -> ColumnElement[bool]:
-    """Whether a place counts, or did so within `grace_s`."""
-    stands = exists().where(leases.c.process == places.c.process, _stands(now - grace_s))
-    return or_(places.c.reserved_until > now - grace_s, and_(places.c.is_carried, stands))
+def _is_live(now: ColumnElement[float]) -> ColumnElement[bool]:
+    """Whether a place counts."""
+    stands = exists().where(leases.c.process == places.c.process, _stands(now))
+    return or_(places.c.reserved_until > now, and_(places.c.is_carried, stands))
 
 
 def _stands(now: ColumnElement[float]) -> ColumnElement[bool]:
@@ -113,32 +117,40 @@ def _stands(now: ColumnElement[float]) -> ColumnElement[bool]:
 
 def _carry(connection: Connection, told: PlaceCarried, process: str) -> None:
     carried = {"process": process, "is_carried": True, "reserved_until": 0.0}
-    row = insert_unless_there(places).values(
+    row = insert_unless_there(connection, places).values(
         call_sid=told.call_sid, caller_key=told.caller_key, epoch=1, **carried
     )
     again = {**carried, "epoch": places.c.epoch + 1}
     connection.execute(row.on_conflict_do_update(index_elements=["call_sid"], set_=again))
 
 
-def _tell_carrier(connection: Connection, message: ToCarrier, process: str) -> None:
+def _tell_carrier(connection: Connection, message: ToCarrier, process: str) -> set[str]:
     told = literal(message.call_sid), literal(message.what), literal(message.body)
     carrier = select(places.c.process, *told).where(
         places.c.call_sid == message.call_sid, places.c.is_carried, places.c.process != process
     )
-    connection.execute(insert(mailbox).from_select(["for_process", "call_sid", "what", "body"], carrier))
+    return _posted(connection, carrier)
 
 
-def _tell_all(connection: Connection, message: ToAll, process: str, now: ColumnElement[float]) -> None:
+def _tell_all(connection: Connection, message: ToAll, process: str, now: ColumnElement[float]) -> set[str]:
     told = literal(""), literal(message.what), literal(message.body)
     others = select(leases.c.process, *told).where(leases.c.process != process, _stands(now))
-    connection.execute(insert(mailbox).from_select(["for_process", "call_sid", "what", "body"], others))
+    return _posted(connection, others)
+
+
+def _posted(connection: Connection, messages: Select[str, str, str, bytes]) -> set[str]:
+    """Whom they are for."""
+    post = insert(mailbox).from_select(["for_process", "call_sid", "what", "body"], messages)
+    return set(connection.execute(post.returning(mailbox.c.for_process)).scalars())
 
 
 def renew(
     connection: Connection, process: str, now: ColumnElement[float], *, is_leaving: bool | None = None
 ) -> None:
     """Says that this process is alive, and whether it takes calls, if that is told."""
-    row = insert_unless_there(leases).values(process=process, renewed_at=now, is_leaving=bool(is_leaving))
+    row = insert_unless_there(connection, leases).values(
+        process=process, renewed_at=now, is_leaving=bool(is_leaving)
+    )
     again = {"renewed_at": now} if is_leaving is None else {"renewed_at": now, "is_leaving": is_leaving}
     connection.execute(row.on_conflict_do_update(index_elements=["process"], set_=again))
 
@@ -147,52 +159,58 @@ def leave(connection: Connection, process: str) -> None:
     """This process ends in order: what it carries no longer counts, and nobody writes to it."""
     connection.execute(delete(leases).where(leases.c.process == process))
     connection.execute(delete(mailbox).where(mailbox.c.for_process == process))
+    connection.execute(delete(batches).where(batches.c.process == process))
 
 
-def drop_messages(connection: Connection, numbers: Sequence[int]) -> None:
-    """They were taken."""
-    connection.execute(delete(mailbox).where(mailbox.c.id.in_(numbers)))
-
-
-def prune_gone(connection: Connection, now: ColumnElement[float]) -> None:
-    """Deletes what processes that are gone have left behind."""
-    connection.execute(delete(places).where(~_is_live(now, FORGOTTEN_S)))
-    connection.execute(delete(leases).where(~_stands(now - FORGOTTEN_S)))
-    connection.execute(delete(mailbox).where(mailbox.c.for_process.not_in(select(leases.c.process))))
-
-
-# --- Reading ----------------------------------------------------------------------------------------
-
-
-def stored_messages(connection: Connection, process: str) -> dict[int, ToCarrier | ToAll]:
-    """What this process is told, by number, in order."""
+def take_messages(connection: Connection, process: str) -> dict[int, ToCarrier | ToAll]:
+    """What this process is told, by number, in order; deleted. What somebody else takes is left."""
     columns = mailbox.c
     mine = (
         select(columns.id, columns.call_sid, columns.what, columns.body)
         .where(columns.for_process == process)
         .order_by(columns.id)
+        .with_for_update(skip_locked=True)
     )
-    return {
+    messages = {
         number: ToCarrier(call_sid, what, body) if call_sid else ToAll(what, body)
         for number, call_sid, what, body in connection.execute(mine)
     }
+    connection.execute(delete(mailbox).where(columns.id.in_(messages)))
+    return messages
 
 
-def spent_by(connection: Connection) -> dict[str, int]:
-    """The number of the last note of each process that there are notes of."""
-    last = select(spend_notes.c.process, func.max(spend_notes.c.number)).group_by(spend_notes.c.process)
-    return {row[0]: row[1] for row in connection.execute(last)}
+def prune_gone(connection: Connection, now: ColumnElement[float]) -> None:
+    """Deletes what is left behind by processes that are gone.
+
+    One that was cut off may come back, and carries its calls still: its lease and places stay for a day.
+    """
+    connection.execute(delete(leases).where(leases.c.renewed_at <= now - DAY_S))
+    known = select(leases.c.process)
+    is_unused = ~places.c.is_carried & (places.c.reserved_until <= now - FORGOTTEN_S)
+    connection.execute(delete(places).where(or_(is_unused, places.c.process.not_in(known))))
+    connection.execute(delete(batches).where(batches.c.process.not_in(known)))
+    alive = known.where(_stands(now - FORGOTTEN_S))
+    connection.execute(delete(mailbox).where(mailbox.c.for_process.not_in(alive)))
+
+
+# --- Reading ----------------------------------------------------------------------------------------
+
+
+def has_messages(connection: Connection, process: str) -> bool:
+    """Whether this process is told anything."""
+    return bool(connection.execute(select(exists().where(mailbox.c.for_process == process))).scalar())
 
 
 def stored_spend_behind(
-    connection: Connection, process: str, seen: Mapping[str, int]
+    connection: Connection, process: str, seen: Mapping[str, int], now: ColumnElement[float]
 ) -> list[tuple[str, int, float, int]]:
     """(process, number, at, microdollars) of other processes, behind the numbers that are seen.
 
     Of those that are alive, or were a moment ago; those of one process in order.
     """
     columns = spend_notes.c
-    alive = connection.execute(select(leases.c.process).where(leases.c.process != process)).scalars().all()
+    others = select(leases.c.process).where(leases.c.process != process, _stands(now - FORGOTTEN_S))
+    alive = connection.execute(others).scalars().all()
     if not alive:
         return []
     is_new = or_(*(and_(columns.process == other, columns.number > seen.get(other, 0)) for other in alive))

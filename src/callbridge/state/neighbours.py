@@ -18,7 +18,7 @@ LEASE_S: Final = 15.0
 """A process is alive for so long after it has said so last, by the clock of what keeps the state."""
 
 FORGOTTEN_S: Final = 60.0
-"""What a process leaves behind is deleted when it is not alive for so long."""
+"""Nobody waits any longer for what is told to a process that is gone, or for a reservation."""
 
 MESSAGE_BYTES_MAX: Final = 64 * 1024
 
@@ -87,7 +87,8 @@ class Neighbours(Protocol):
     def news(self) -> AsyncIterator[News]:
         """What others tell, each once, those of one process in order. It ends when the state is closed.
 
-        Of what others spend, all that the first answer of `State.spend` did not have. For one reader.
+        Of what others spend, all that the first answer of `State.spend` did not have which was given without
+        trouble. For one reader.
         """
 
     async def others(self) -> tuple[ProcessSeen, ...]:

@@ -24,22 +24,35 @@ def open_state(
     retention: Retention = KEPT,
     *,
     process: str | None = None,
+    shared_url: str | None = None,
 ) -> State:
     """The state in the file at `path`, which is made if there is none; without a path, in memory only.
+
+    With `shared_url` it is in PostgreSQL, and only the journal here.
 
     `process` is the name of this start of callbridge; by default a new one.
 
     Blocks until the file was checked: call it before the first call is taken.
 
     Raises:
-        StateError: The file cannot be used. The message says why and what to do.
+        StateError: The file or the database cannot be used. The message says why and what to do.
     """
-    if path is None:
+    if path is None and shared_url is None:
         return MemoryState(clock, retention, process=process)
     # SQLAlchemy takes a fifth of a second to import; who keeps no file does not wait for it.
     from callbridge.state.sqlite_state import SqliteState  # noqa: PLC0415 - see the line above
 
-    return SqliteState(path, clock, retention, process=process)
+    if shared_url is None:
+        assert path is not None
+        return SqliteState(path, clock, retention, process=process)
+    from callbridge.state.postgres_state import PostgresState  # noqa: PLC0415 - as above
+
+    def open_local() -> MemoryState | SqliteState:
+        if path is None:
+            return MemoryState(clock, retention)
+        return SqliteState(path, clock, retention, is_alone=True)
+
+    return PostgresState(shared_url, open_local, clock, retention, process=process)
 
 
 @contextlib.contextmanager

@@ -36,7 +36,5 @@ class Reply(Generic[T]):
 
     async def within(self, wait_s: float) -> T | None:
         """The answer, or nothing if it does not come in time."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                return await self._future
+        await asyncio.wait([self._future], timeout=wait_s)
         return self.value

@@ -16,6 +16,7 @@ from sqlalchemy import URL, NullPool, create_engine, insert, inspect, literal, s
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateColumn
 
+from callbridge.state.home import Fault
 from callbridge.state.state import StateError
 from callbridge.state.tables import (
     call_events,
@@ -30,14 +31,17 @@ from callbridge.state.tables import (
     spend_notes,
     tables,
     text_notes,
+    used_tokens,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from sqlalchemy import ColumnElement, Connection, Table
+
+    from callbridge.state.bell import Bell
 
 SCHEMA_VERSION = 1
 
@@ -56,34 +60,89 @@ _log = structlog.get_logger()
 
 
 class SqliteHome:
-    """The file at `path`, for whoever reads and writes rows.
+    """The file at `path`, as a `Home`. It belongs to one machine, and its locks hold for all of it.
 
     Args:
         path: of the file.
         clock: its time, in seconds since 1970.
     """
 
+    is_remote = False
     poll_every_s = 0.5
-    """How often this looks for what other processes have written: nothing tells of it."""
+    stuck_s = 5.0
+    """A commit takes a millisecond."""
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         self.path, self._clock = path, clock
 
-    def connect(self) -> Connection:
-        """A connection to the file, which is open."""
+    @property
+    def name(self) -> str:
+        """The file."""
+        return f"The state file {self.path}"
+
+    def check(self) -> str | None:
+        """Makes the file or reads all of it."""
+        check_file(self.path)
+        return None
+
+    def open(self) -> Connection:
+        """A connection that may write."""
+        return open_file(self.path)
+
+    def open_watch(self, process: str) -> Connection:
+        """Another one. Nothing tells a process of its mail."""
+        del process
         return connect(self.path)
 
-    def writing(self, connection: Connection) -> AbstractContextManager[None]:
-        """One transaction."""
+    def writing(self, connection: Connection, locks: Collection[str] = ()) -> AbstractContextManager[None]:
+        """One transaction, of which there is one at a time."""
+        del locks
         return writing(connection)
 
+    @contextlib.contextmanager
+    def reading(self, connection: Connection) -> Iterator[None]:
+        """One that only reads."""
+        with connection.begin():
+            yield
+
     def now(self) -> ColumnElement[float]:
-        """The time by which leases are judged."""
+        """The time of the clock."""
         return literal(self._clock())
 
-    def is_busy(self, error: SQLAlchemyError) -> bool:
-        """Whether another process is in the way for a moment."""
-        return is_busy(error)
+    def ring(self, connection: Connection, processes: Collection[str]) -> None:
+        """Whoever has mail looks for it."""
+
+    def wait(self, connection: Connection, bell: Bell) -> None:
+        """Returns when the bell rings or it is time to look."""
+        del connection
+        bell.wait(self.poll_every_s)
+
+    def may_prune(self, connection: Connection) -> bool:
+        """Whoever writes is alone."""
+        del connection
+        return True
+
+    def after_pruning(self, connection: Connection) -> None:
+        """The log has what was deleted."""
+        overwrite_deleted(connection)
+
+    def fault(self, error: SQLAlchemyError) -> Fault:
+        """What an error means. A connection to a file is not lost."""
+        return Fault.BUSY if is_busy(error) else Fault.WRONG
+
+    def in_words(self, error: SQLAlchemyError) -> str:
+        """What is wrong and what to do."""
+        return in_words(error, self.path)
+
+    def stuck_in_words(self, waited_s: float) -> str:
+        """So of a write that does not end."""
+        return (
+            f"The state file {self.path} has taken nothing for {waited_s:.0f} s. "
+            "Look for a process that holds it, and at its disk."
+        )
+
+    def close(self) -> None:
+        """Nothing is open but connections."""
 
 
 # --- Opening ----------------------------------------------------------------------------------------
@@ -240,7 +299,7 @@ def _take_possession(connection: Connection, path: Path) -> None:
         ):  # Than the file may be.
             if younger.name not in found:
                 younger.create(connection)
-        for wider in (caller_notes, spend_notes):
+        for wider in (caller_notes, spend_notes, used_tokens):
             _widen(connection, wider)
 
 

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 from sqlalchemy import URL, NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from callbridge.state.rows import count_journal, stored_journal
 from callbridge.state.sqlite_file import LOCK_WAIT_S
-from callbridge.state.sqlite_rows import count_journal, stored_journal
 from callbridge.state.writes import JournalDropped
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from callbridge.state.journal import JournalRow
-    from callbridge.state.sqlite_writer import SqliteWriter
+    from callbridge.state.writer import Writer
 
 
 class SqliteJournal:
     """The journal of the file at `path`, also what other processes have written there."""
 
-    def __init__(self, path: Path, writer: SqliteWriter) -> None:
+    def __init__(self, path: Path, writer: Writer) -> None:
         self._writer = writer
         # A connection per reading: it belongs to one thread, and none is left open behind a service.
         self._engine = create_engine(

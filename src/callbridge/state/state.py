@@ -163,5 +163,9 @@ class State(CallerMemory, TextNotes, Places, Neighbours, Protocol):
         """What waits to be written. Any thread may ask."""
 
     @property
+    def away(self) -> str | None:
+        """Why what is shared could not be used at the start, in the same words; or nothing."""
+
+    @property
     def events_shed(self) -> int:
         """How many events were lost for want of room since the start, all of them memory details."""

@@ -1,4 +1,4 @@
-"""The tables of the state."""
+"""The tables of the state, in a file or in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ call_events = Table(
 IS_DETAIL = call_events.c.kind.in_([literal_column(f"'{kind}'") for kind in sorted(DETAILS)])
 """What was said. Not by parameters, or SQLite could not know that the next index has all of these."""
 
-details_index = Index("call_events_words", call_events.c.at, sqlite_where=IS_DETAIL)
+details_index = Index(
+    "call_events_words", call_events.c.at, sqlite_where=IS_DETAIL, postgresql_where=IS_DETAIL
+)
 """What is looked for every minute, among the many outlines of a day."""
 
 used_tokens = Table(
@@ -44,6 +46,7 @@ used_tokens = Table(
     tables,
     Column("digest", LargeBinary, primary_key=True),
     Column("expires_at", Float, nullable=False),
+    Column("claimed_by", Text, nullable=False, server_default=""),
 )
 
 caller_notes = Table(
@@ -94,7 +97,7 @@ leases = Table(
 mailbox = Table(
     "mailbox",
     tables,
-    Column("id", Integer, primary_key=True),
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("for_process", Text, nullable=False),
     Column("call_sid", Text, nullable=False),
     Column("what", Text, nullable=False),
@@ -126,6 +129,15 @@ text_notes = Table(
     Index("text_notes_caller", "caller_key", "at"),
 )
 
+batches = Table(
+    "batches",
+    tables,
+    Column("process", Text, primary_key=True),
+    Column("through", BigInteger, nullable=False),
+)
+"""Of each process, up to which of its writes all is written: whoever lost the connection while it committed
+reads it there."""
+
 journal = Table(
     "journal",
     tables,
@@ -141,3 +153,6 @@ journal = Table(
     Column("is_essential", Boolean, nullable=False),
     sqlite_autoincrement=True,  # A place that was dropped would be given again, and be behind the reader.
 )
+
+SHARED = [table for table in tables.sorted_tables if table is not journal]
+"""What PostgreSQL has of them: the journal is a machine's own."""

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from callbridge.state.bell import Bell
+from callbridge.state.home import Fault
 from callbridge.state.neighbour_rows import (
-    drop_messages,
+    has_messages,
     leave,
     renew,
-    stored_messages,
     stored_spend_behind,
+    take_messages,
 )
 from callbridge.state.neighbours import RENEWED_EVERY_S, SpentElsewhere
 from callbridge.state.state import StateError
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from callbridge.state.neighbours import News
-    from callbridge.state.sqlite_file import SqliteHome
+    from callbridge.state.home import Home
+    from callbridge.state.neighbours import News, ToAll, ToCarrier
 
 FAILURE_PAUSE_S: Final = 0.25
 
@@ -48,9 +50,9 @@ class Watch:
         process: the name of this process.
     """
 
-    def __init__(self, home: SqliteHome, process: str) -> None:
+    def __init__(self, home: Home, process: str) -> None:
         self._home, self._process = home, process
-        self._wake = threading.Event()
+        self._bell = Bell()
         self._is_closing = False
         self._is_leaving = False
         self._reader: Callable[[News | None], object] | None = None
@@ -61,6 +63,8 @@ class Watch:
         """When, and what it has said of leaving."""
         self._taken: set[int] = set()
         """Messages that were handed on and may still be stored."""
+        self._busy_since: float | None = None
+        self._trouble: str | None = None
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="state-watch", daemon=True)
 
@@ -68,10 +72,19 @@ class Watch:
         """Starts the thread."""
         self._thread.start()
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the others may take this process for dead, where it is not the writer that says so."""
+        busy_since = self._busy_since
+        waited_s = 0.0 if busy_since is None else time.monotonic() - busy_since
+        if self._trouble is None and self._home.is_remote and waited_s > self._home.stuck_s:
+            return self._home.stuck_in_words(waited_s)
+        return self._trouble
+
     def say(self, *, is_leaving: bool) -> None:
         """Lets the others know."""
         self._is_leaving = is_leaving
-        self._wake.set()
+        self._bell.ring()
 
     def know_spend(self, last: Mapping[str, int]) -> None:
         """What was spent up to these notes is known here; the first who says so counts."""
@@ -87,7 +100,7 @@ class Watch:
                 loop.call_soon_threadsafe(queue.put_nowait, one)
 
         self._reader = hand_on
-        self._wake.set()
+        self._bell.ring()
         if self._is_closing:
             return
         while (one := await queue.get()) is not None:
@@ -96,33 +109,55 @@ class Watch:
     async def close(self) -> None:
         """Says that this process has left, and ends the thread."""
         self._is_closing = True
-        self._wake.set()
+        self._bell.ring()
         if self._reader is not None:
             self._reader(None)
-        await asyncio.to_thread(self._thread.join, JOIN_S)
+        if self._thread.ident is not None:
+            await asyncio.to_thread(self._thread.join, JOIN_S)
 
     # --- The thread
 
     def _run(self) -> None:
         try:
             while not self._is_closing:
-                is_done = self._attempt(self._look)
-                self._wake.wait(self._home.poll_every_s if is_done else FAILURE_PAUSE_S)
-                self._wake.clear()
+                self._attempt(self._look)
+                if not self._is_closing:
+                    self._pause()
             self._attempt(self._leave)
         finally:
             self._disconnect()
+            self._bell.close()
 
-    def _attempt(self, do: Callable[[Connection], None]) -> bool:
-        try:
-            if self._connection is None:
-                self._connection = self._home.connect()
-            do(self._connection)
-        except (SQLAlchemyError, StateError) as error:
-            if not (isinstance(error, SQLAlchemyError) and self._home.is_busy(error)):
-                self._disconnect()
-            return False
-        return True
+    def _attempt(self, do: Callable[[Connection], None]) -> None:
+        """What fails is tried again; after a lost connection, at once and once."""
+        for is_last in (False, True):
+            self._busy_since = time.monotonic()
+            try:
+                if self._connection is None:
+                    self._connection = self._home.open_watch(self._process)
+                do(self._connection)
+            except (SQLAlchemyError, StateError) as error:
+                fault = self._home.fault(error) if isinstance(error, SQLAlchemyError) else Fault.WRONG
+                if fault is not Fault.BUSY:
+                    self._disconnect()
+                if fault is Fault.LOST and not is_last:
+                    continue
+                self._failed(error, fault)
+            else:
+                self._trouble = None
+            finally:
+                self._busy_since = None
+            return
+
+    def _failed(self, error: SQLAlchemyError | StateError, fault: Fault) -> None:
+        if self._home.is_remote and fault is not Fault.BUSY:
+            self._trouble = str(error) if isinstance(error, StateError) else self._home.in_words(error)
+
+    def _pause(self) -> None:
+        if self._connection is None:
+            self._bell.wait(FAILURE_PAUSE_S)
+        else:
+            self._home.wait(self._connection, self._bell)
 
     def _look(self, connection: Connection) -> None:
         if self._is_to_be_renewed():
@@ -130,9 +165,12 @@ class Watch:
             with self._home.writing(connection):
                 renew(connection, self._process, self._home.now(), is_leaving=is_leaving)
             self._renewed = now, is_leaving
-        if self._reader is not None:
+        with self._home.reading(connection):
+            has_mail = has_messages(connection, self._process)
+            if self._reader is not None and self._seen_spend is not None:
+                self._bring_spend(connection, self._reader, self._seen_spend)
+        if self._reader is not None and has_mail:
             self._bring_messages(connection, self._reader)
-            self._bring_spend(connection, self._reader)
 
     def _is_to_be_renewed(self) -> bool:
         if self._renewed is None:
@@ -141,24 +179,22 @@ class Watch:
         return time.monotonic() - at >= RENEWED_EVERY_S or was_leaving != self._is_leaving
 
     def _bring_messages(self, connection: Connection, reader: Callable[[News], object]) -> None:
-        """Each is handed on once, also when it cannot be deleted at the first attempt."""
-        with connection.begin():
-            messages = stored_messages(connection, self._process)
-        for number, message in messages.items():
-            if number not in self._taken:
-                self._taken.add(number)
-                reader(message)
-        if messages:
+        """Each is handed on once, also where the connection is lost before it is known to be deleted."""
+        messages: Mapping[int, ToCarrier | ToAll] = {}
+        try:
             with self._home.writing(connection):
-                drop_messages(connection, tuple(messages))
+                messages = take_messages(connection, self._process)
+        finally:
+            for number, message in messages.items():
+                if number not in self._taken:
+                    self._taken.add(number)
+                    reader(message)
         self._taken.clear()
 
-    def _bring_spend(self, connection: Connection, reader: Callable[[News], object]) -> None:
-        seen = self._seen_spend
-        if seen is None:
-            return
-        with connection.begin():
-            rows = stored_spend_behind(connection, self._process, seen)
+    def _bring_spend(
+        self, connection: Connection, reader: Callable[[News], object], seen: Mapping[str, int]
+    ) -> None:
+        rows = stored_spend_behind(connection, self._process, seen, self._home.now())
         for _, _, at, microdollars in rows:
             reader(SpentElsewhere(at, microdollars))
         self._seen_spend = {**seen, **{process: number for process, number, _, _ in rows}}

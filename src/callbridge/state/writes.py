@@ -51,6 +51,8 @@ class TokenClaim:
     digest: bytes
     expires_at: float
     reply: Reply[bool]
+    name: str
+    """Another one for every claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +209,11 @@ Write: TypeAlias = (
 
 
 def storable(text: str) -> str:
-    """`text` without lone surrogates, which UTF-8 has no bytes for: one bad name must not hold up others."""
-    return text.encode("utf-8", "replace").decode()
+    """`text` without what a home cannot hold: one bad name must not hold up others.
+
+    UTF-8 has no bytes for lone surrogates, and texts of PostgreSQL no zeros.
+    """
+    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def without_words(told: Sequence[EventWrite], *, is_over: bool) -> list[EventWrite]:

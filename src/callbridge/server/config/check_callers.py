@@ -18,7 +18,7 @@ def callers(settings: Settings) -> Iterator[Finding]:
     if days is None:
         return
     yield ok(f"callers are remembered for {days} day{'' if days == 1 else 's'} after their last call")
-    if settings.state_path is None:
+    if settings.state_path is None and settings.shared_state_url is None:
         yield warning(
             "what is remembered of callers is gone with the process",
             "Set CALLBRIDGE_STATE_PATH to a file on a disk that outlives it.",

@@ -39,7 +39,7 @@ def start(settings: Settings, rehearsal: Rehearsal, today: dt.date) -> Iterator[
     if rehearsal.roster is not None:
         yield from _roster(settings, rehearsal.roster, today)
     if not rehearsal.faults:
-        yield _state(settings)
+        yield from _state(settings)
     yield from rehearsal.notes
 
 
@@ -93,11 +93,29 @@ def of_agent(name: str, findings: Iterable[Finding], roster: Roster) -> Iterator
         yield replace(finding, what=f"agent {name}: {finding.what}") if len(roster.agents) > 1 else finding
 
 
-def _state(settings: Settings) -> Finding:
+def _state(settings: Settings) -> Iterator[Finding]:
+    if settings.shared_state_url is not None:
+        yield ok("live calls, limits and spending are shared with all who have the same DATABASE_URL")
+        yield from _journal(settings)
+    elif settings.state_path is not None:
+        yield ok(f"what happens is kept in {settings.state_path}")
+    elif not settings.is_public:
+        yield ok("what happens is kept in memory only")
+    else:
+        yield _forgets()
+
+
+def _journal(settings: Settings) -> Iterator[Finding]:
     if settings.state_path is not None:
-        return ok(f"what happens is kept in {settings.state_path}")
-    if not settings.is_public:
-        return ok("what happens is kept in memory only")
+        yield ok(f"what is on its way to the records waits in {settings.state_path}")
+    elif settings.is_public:
+        yield warning(
+            "what is on its way to the records waits in memory, and is lost when the process is killed",
+            "Set CALLBRIDGE_STATE_PATH to a file on a disk of this machine that outlives the process.",
+        )
+
+
+def _forgets() -> Finding:
     lost = "after a restart nothing is known of live calls, of callers' earlier calls and of the spending"
     return warning(
         f"CALLBRIDGE_STATE_PATH is not set: {lost}",

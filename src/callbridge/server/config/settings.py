@@ -52,6 +52,7 @@ from callbridge.server.config.setting_values import (
     listed,
     password_in,
 )
+from callbridge.server.config.shared_settings import SharedSettings
 from callbridge.server.config.variables import Variables, given_variables, own_variables
 from callbridge.server.config.webhook_settings import WebhookSettings
 from callbridge.server.config.worker_settings import WorkerSettings
@@ -66,6 +67,7 @@ class Settings(
     WebhookSettings,
     NatsSettings,
     WorkerSettings,
+    SharedSettings,
 ):
     """The configuration of one process. `variable` tells the environment variable of a field."""
 

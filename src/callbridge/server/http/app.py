@@ -87,7 +87,7 @@ def create_app(
             roster. By default what the settings name, or one made of their texts.
         observers: get every fact of every call, beside the log.
         limits: the bounds of every call; by default those of the settings.
-        state: what survives the process; by default the file that the settings name, or nothing.
+        state: what survives the process; by default what the settings name, or nothing.
         drain: decides when the process may stop; by default nobody asks for that.
         live_calls: the calls that `drain` waits for.
         loop_watch: says whether the event loop is too late to take another call.
@@ -99,7 +99,7 @@ def create_app(
         SettingsError: the configuration cannot be used; says all that is wrong with it.
         AgentError: who answers cannot be loaded, or is nobody.
         ClipError: the clip that the settings name cannot be used.
-        StateError: the file that the settings name cannot be used.
+        StateError: the file or the shared database that the settings name cannot be used.
         RecordsError: so with the database of the records.
         WebhooksError: who is told of calls cannot be read, or there are no records to tell of.
     """
@@ -108,7 +108,10 @@ def create_app(
     desk = open_desk(
         settings,
         Plans(settings, roster, limits or call_limits(settings)),
-        state=state or open_state(settings.state_path, wall_clock, retention(settings)),
+        state=state
+        or open_state(
+            settings.state_path, wall_clock, retention(settings), shared_url=settings.shared_state_url
+        ),
         drain=drain,
         live_calls=live_calls,
         loop_watch=loop_watch,

@@ -1,4 +1,4 @@
-"""Forgets a caller wherever something is kept of them: state file, journal, records, recordings. Blocking.
+"""Forgets a caller wherever something is kept of them: state, journal, records, recordings. Blocking.
 
 For the command line; services may run meanwhile.
 """
@@ -69,11 +69,13 @@ def forget_everywhere(
         is_rehearsal: nothing is deleted.
 
     Raises:
-        StateError: the state file cannot be used.
+        StateError: the state file or the shared state cannot be used.
     """
     report, keys = Report(), keys_ever(settings, caller)
     if settings.state_path is not None and settings.state_path.exists():
         _in_file(report, settings, settings.state_path, keys, is_rehearsal=is_rehearsal)
+    if settings.shared_state_url is not None:
+        report.remembered += _in_shared_state(settings.shared_state_url, keys, is_rehearsal=is_rehearsal)
     try:
         _in_records(report, settings, keys, caller, delete_recording, is_rehearsal=is_rehearsal)
     except RecordsError as error:
@@ -109,6 +111,15 @@ def _in_file(
     if theirs:
         forgetting.drop_from_journal(path, {entry.call_sid for entry in theirs})
     report.remembered, report.is_overwritten = forgetting.forget_in_file(path, *keys)
+
+
+def _in_shared_state(url: str, keys: Sequence[str], *, is_rehearsal: bool) -> int:
+    """How many records there were."""
+    from callbridge.state import forgetting  # noqa: PLC0415 - as above
+
+    if is_rehearsal:
+        return forgetting.remembered_in_database(url, keys)
+    return forgetting.forget_in_database(url, *keys)
 
 
 def _waiting(

@@ -1,4 +1,4 @@
-"""The one thread that uses the file. The event loop puts things in its backlog and never waits for it.
+"""The one thread that writes to a home. The event loop puts things in its backlog and never waits for it.
 
 All that waits when the thread is ready goes into one transaction: the longer a commit takes, the more the
 next one carries. Questions are answered by the same thread, after the batch that was told before them; so an
@@ -16,28 +16,34 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from callbridge.state.backlog import Backlog
+from callbridge.state.home import Fault
 from callbridge.state.journal import GATHERED_S, JOURNAL_ROWS_MAX
 from callbridge.state.neighbour_rows import prune_gone, write_together
-from callbridge.state.sqlite_file import in_words, is_busy, open_file, overwrite_deleted, writing
-from callbridge.state.sqlite_rows import prune, shed_journal, write_batch
+from callbridge.state.rows import note_batch, prune, shed_journal, write_batch, written_through
 from callbridge.state.state import PRUNE_EVERY_S, StateError, Unwritten
-from callbridge.state.writes import Journaled, Message, PlaceWrite
+from callbridge.state.writes import (
+    CallerForgotten,
+    EventWrite,
+    Journaled,
+    Message,
+    PlaceClaim,
+    PlaceWrite,
+    TextNoted,
+    TokenClaim,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
 
     from sqlalchemy import Connection
 
+    from callbridge.state.home import Home
     from callbridge.state.reply import Reply
-    from callbridge.state.sqlite_file import SqliteHome
     from callbridge.state.state import Retention
-    from callbridge.state.writes import PlaceClaim, TokenClaim, Write
+    from callbridge.state.writes import Write
 
     Question: TypeAlias = Callable[[Connection | None, tuple[Write, ...]], None]
-    """Answers somebody, given the open file, or none if it cannot be read, and what waits."""
-
-STUCK_S = 5.0
-"""A commit takes a millisecond. From here on a lock or a slow disk is trouble and not a hiccup."""
+    """Answers somebody, given the open home, or none if it cannot be read, and what waits."""
 
 BUSY_PAUSE_S = 0.05
 FAILURE_PAUSE_S = 0.25
@@ -52,14 +58,11 @@ IDLE_S = 60.0
 _log = structlog.get_logger()
 
 
-class SqliteWriter:
+class Writer:
     """Writes until it is closed. All methods may be called from any thread."""
 
-    def __init__(
-        self, home: SqliteHome, process: str, clock: Callable[[], float], retention: Retention
-    ) -> None:
+    def __init__(self, home: Home, process: str, clock: Callable[[], float], retention: Retention) -> None:
         self._home, self._process = home, process
-        self._path = home.path
         self._clock = clock
         self._retention = retention
         self._wake = threading.Condition(threading.Lock())
@@ -73,18 +76,22 @@ class SqliteWriter:
         self._is_over = False
         self._trouble: str | None = None
         self._waiting_since: float | None = None
+        self._asked_since: float | None = None
         self.journal_news = threading.Event()
         """Set when rows of the journal were written; whoever ships them clears it."""
         self._journal_shed = 0
         # The thread's own:
         self._connection: Connection | None = None
         self._is_suspect = False
+        self._is_in_doubt = False
+        """The connection was lost: the batch that is put back may be written."""
+        self._has_lost_one = False
         self._pruned_at: float | None = None
         self._retry_at = 0.0
         self._thread = threading.Thread(target=self._run, name="state-writer", daemon=True)
 
     def __repr__(self) -> str:
-        return f"<SqliteWriter {self._path} {self._backlog!r} trouble={self.trouble!r}>"
+        return f"<Writer {self._home.name} {self._backlog!r} trouble={self.trouble!r}>"
 
     def start(self) -> None:
         """Starts the thread."""
@@ -107,6 +114,8 @@ class SqliteWriter:
         with self._wake:
             if not self._is_over:
                 self._questions.append(question)
+                if self._asked_since is None:
+                    self._asked_since = time.monotonic()
                 self._wake.notify()
                 return
         question(None, self.waiting)
@@ -163,13 +172,10 @@ class SqliteWriter:
     @property
     def trouble(self) -> str | None:
         """Why nothing can be written, also when the thread itself hangs in a write."""
-        since = self._waiting_since
-        waited_s = 0.0 if since is None else time.monotonic() - since
-        if self._trouble is None and waited_s > STUCK_S:
-            return (
-                f"The state file {self._path} has taken nothing for {waited_s:.0f} s. "
-                "Look for a process that holds it, and at its disk."
-            )
+        now = time.monotonic()
+        waited_s = max(now - (since or now) for since in (self._waiting_since, self._asked_since))
+        if self._trouble is None and waited_s > self._home.stuck_s:
+            return self._home.stuck_in_words(waited_s)
         return self._trouble
 
     # --- The thread
@@ -237,33 +243,55 @@ class SqliteWriter:
         if is_written:
             self._went_well()
 
-    def _commit(self, batch: tuple[Write, ...]) -> None:
+    def _commit(self, batch: Mapping[int, Write]) -> None:
         connection = self._opened()
         if batch:
-            together = [write for write in batch if isinstance(write, PlaceWrite | Message)]
-            with writing(connection):
-                verdicts: list[tuple[TokenClaim | PlaceClaim, bool]] = [*write_batch(connection, batch)]
-                verdicts += write_together(connection, together, self._process, self._home.now())
+            verdicts = self._written(connection, batch)
             for claim, is_granted in verdicts:
                 claim.reply.settle(is_granted)
             with self._wake:
                 self._backlog.done()
                 self._waiting_since = time.monotonic() if self._backlog else None
-            if any(isinstance(write, Journaled) for write in batch):
+            if any(isinstance(write, Journaled) for write in batch.values()):
                 self.journal_news.set()
         if self._is_time_to_prune():
-            now = self._clock()
-            with writing(connection):
+            self._prune(connection)
+
+    def _written(
+        self, connection: Connection, batch: Mapping[int, Write]
+    ) -> list[tuple[TokenClaim | PlaceClaim, bool]]:
+        """One transaction with all of it; what is known to be written is not written again."""
+        with self._home.writing(connection, _locks(batch.values())):
+            known = written_through(connection, self._process) if self._is_in_doubt else 0
+            writes = [
+                write
+                for number, write in batch.items()
+                if not _is_withdrawn(write) and (number > known or isinstance(write, TokenClaim | PlaceClaim))
+            ]
+            verdicts: list[tuple[TokenClaim | PlaceClaim, bool]] = [*write_batch(connection, writes)]
+            together = [write for write in writes if isinstance(write, PlaceWrite | Message)]
+            granted, addressees = write_together(connection, together, self._process, self._home.now())
+            self._home.ring(connection, addressees)
+            if self._home.is_remote:
+                note_batch(connection, self._process, max(batch))
+        self._is_in_doubt = False
+        return [*verdicts, *granted]
+
+    def _prune(self, connection: Connection) -> None:
+        now, is_more_left = self._clock(), False
+        with self._home.writing(connection):
+            if self._home.may_prune(connection):
                 is_more_left = prune(connection, now, self._retention)
                 prune_gone(connection, self._home.now())
-                self._journal_shed += shed_journal(connection, JOURNAL_ROWS_MAX)
-            overwrite_deleted(connection)
-            self._pruned_at = None if is_more_left else now
+                if not self._home.is_remote:
+                    self._journal_shed += shed_journal(connection, JOURNAL_ROWS_MAX)
+        self._home.after_pruning(connection)
+        self._pruned_at = None if is_more_left else now
 
     def _opened(self) -> Connection:
-        """After a failure a new connection proves that the file is well. Until it does the old one reads."""
+        """After a failure a new connection proves that the home is well. Until it does the old one reads."""
         if self._connection is None or self._is_suspect:
-            opened = open_file(self._path)
+            opened = self._home.open()
             self._disconnect()
             self._connection, self._is_suspect = opened, False
         return self._connection
@@ -273,6 +301,8 @@ class SqliteWriter:
 
         By a fault of ours no more is lost than the one question that had it.
         """
+        if self._has_lost_one and self._trouble is None:
+            return  # In the next round it is open again, or there is trouble.
         for _ in range(len(self._questions)):
             with self._wake:
                 question = self._questions.popleft()
@@ -280,17 +310,19 @@ class SqliteWriter:
                 self._answer(question)
             except SQLAlchemyError as error:
                 self._failed(error)
-                if is_busy(error):
+                if self._trouble is None:
                     with self._wake:
                         self._questions.appendleft(question)
                     return
                 question(None, self.waiting)
+        with self._wake:
+            self._asked_since = time.monotonic() if self._questions else None
 
     def _answer(self, question: Question) -> None:
         if self._connection is None:
             question(None, self.waiting)
         else:
-            with self._connection.begin():
+            with self._home.reading(self._connection):
                 question(self._connection, self.waiting)
 
     def _answer_flushes(self) -> None:
@@ -304,18 +336,26 @@ class SqliteWriter:
                     self._flushes.append((number, reply))
 
     def _failed(self, error: SQLAlchemyError | StateError) -> None:
-        """A lock is waited for. After anything else the file is opened anew."""
-        if isinstance(error, SQLAlchemyError) and is_busy(error):
+        """A lock is waited for, and a lost connection made anew at once. Anything else operators are told."""
+        fault = self._home.fault(error) if isinstance(error, SQLAlchemyError) else Fault.WRONG
+        if fault is Fault.BUSY:
             self._retry_at = time.monotonic() + BUSY_PAUSE_S
             return
-        self._retry_at = time.monotonic() + FAILURE_PAUSE_S
         self._is_suspect = True
-        reason = str(error) if isinstance(error, StateError) else in_words(error, self._path)
+        if fault is Fault.LOST:
+            self._is_in_doubt = True
+            self._disconnect()
+            if not self._has_lost_one:
+                self._has_lost_one = True
+                return
+        self._retry_at = time.monotonic() + FAILURE_PAUSE_S
+        reason = str(error) if isinstance(error, StateError) else self._home.in_words(error)
         if self._trouble is None:
             _log.error("state_in_trouble", reason=reason)
         self._trouble = reason
 
     def _went_well(self) -> None:
+        self._has_lost_one = False
         if self._trouble is not None:
             self._trouble = None
             _log.info("state_well_again", events_shed=self.events_shed)
@@ -345,3 +385,21 @@ class SqliteWriter:
             mourners, self._mourners = self._mourners, []
         for mourner in [] if self._is_closing else mourners:
             mourner.settle(self._trouble or "")
+
+
+def _locks(writes: Collection[Write]) -> set[str]:
+    """What two processes must not write at once: events of a call, what is counted and known of a caller."""
+    calls = {f"call {write.call_sid}" for write in writes if isinstance(write, EventWrite)}
+    callers = {
+        f"caller {write.caller_key}" for write in writes if isinstance(write, PlaceClaim | CallerForgotten)
+    }
+    return (
+        calls
+        | callers
+        | {f"caller {write.note.caller_key}" for write in writes if isinstance(write, TextNoted)}
+    )
+
+
+def _is_withdrawn(write: Write) -> bool:
+    """Whether nobody waits for the answer any more: a call was declined, and needs no place."""
+    return isinstance(write, PlaceClaim) and write.reply.value is not None

@@ -1,12 +1,12 @@
-"""The statements: what is written and read in an open file. No transaction begins or ends here."""
+"""The statements: what is written and read in an open home. No transaction begins or ends here."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, exists, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as insert_unless_there
+from sqlalchemy import case, delete, exists, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from callbridge.state.callers import GOES_ON_WITHIN_S, CallerRecord
 from callbridge.state.journal import JournalEntry, JournalRow
@@ -20,6 +20,7 @@ from callbridge.state.state import (
 )
 from callbridge.state.tables import (
     IS_DETAIL,
+    batches,
     call_events,
     caller_notes,
     caller_records,
@@ -61,6 +62,12 @@ CALLS_PRUNED_MAX = 200
 
 _ENTRY = tuple(field.name for field in dataclasses.fields(JournalEntry))
 """Its columns."""
+
+
+def insert_unless_there(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An insert that has `on_conflict_do_nothing` and `on_conflict_do_update`."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
 
 # --- Writing ----------------------------------------------------------------------------------------
 
@@ -106,22 +113,58 @@ def write_batch(connection: Connection, batch: Sequence[Write]) -> list[tuple[To
     return [(write, _claim(connection, write)) for write in batch if isinstance(write, TokenClaim)]
 
 
+def note_batch(connection: Connection, process: str, through: int) -> None:
+    """All that this process wrote up to this number is written with this transaction."""
+    row = insert_unless_there(connection, batches).values(process=process, through=through)
+    connection.execute(row.on_conflict_do_update(index_elements=["process"], set_={"through": through}))
+
+
+def written_through(connection: Connection, process: str) -> int:
+    """Up to which number all is written."""
+    return connection.execute(select(batches.c.through).where(batches.c.process == process)).scalar() or 0
+
+
 def _write_events(connection: Connection, events: Iterable[EventWrite]) -> None:
-    """Numbers are given here, under the write lock: two processes may write to the same call."""
+    """Numbers are given here, under a lock: two processes may write to the same call."""
     calls: dict[str, list[EventWrite]] = {}
     for event in events:
         calls.setdefault(event.call_sid, []).append(event)
+    if not calls:
+        return
+    known = _known(connection, calls)
+    over = [call_sid for call_sid, told in calls.items() if any(event.kind == OVER for event in told)]
+    if over:
+        connection.execute(delete(call_events).where(call_events.c.call_sid.in_(over), IS_DETAIL))
     rows = []
     for call_sid, told in calls.items():
-        if any(event.kind == OVER for event in told):
-            connection.execute(delete(call_events).where(call_events.c.call_sid == call_sid, IS_DETAIL))
-        kept = without_words(told, is_over=_is_over(connection, call_sid))
+        last, is_over = known.get(call_sid, (0, False))
         rows += [
-            {"call_sid": call_sid, "sequence": number, "at": event.at, "kind": event.kind, "body": event.body}
-            for number, event in enumerate(kept, _last_sequence(connection, call_sid) + 1)
+            {
+                "call_sid": call_sid,
+                "sequence": number,
+                "at": event.at,
+                "kind": event.kind,
+                "body": event.body,
+            }
+            for number, event in enumerate(without_words(told, is_over=is_over), last + 1)
         ]
     if rows:
         connection.execute(insert(call_events), rows)
+
+
+def _known(connection: Connection, call_sids: Collection[str]) -> dict[str, tuple[int, bool]]:
+    """Of each of these calls that has events, the last number, and whether it is over."""
+    columns = call_events.c
+
+    def last(kind: str) -> ColumnElement[int]:
+        return func.max(case((columns.kind == kind, columns.sequence), else_=0))
+
+    found = (
+        select(columns.call_sid, func.max(columns.sequence), last(OVER) > last(STARTED))
+        .where(columns.call_sid.in_(call_sids))
+        .group_by(columns.call_sid)
+    )
+    return {call_sid: (number, bool(is_over)) for call_sid, number, is_over in connection.execute(found)}
 
 
 def _write_journal(connection: Connection, entries: Sequence[JournalEntry]) -> None:
@@ -139,30 +182,23 @@ def shed_journal(connection: Connection, rows_max: int) -> int:
     return connection.execute(delete(journal).where(journal.c.place.in_(places))).rowcount
 
 
-def _is_over(connection: Connection, call_sid: str) -> bool:
-    latest = (
-        select(call_events.c.kind)
-        .where(call_events.c.call_sid == call_sid, call_events.c.kind.in_([STARTED, OVER]))
-        .order_by(call_events.c.sequence.desc())
-        .limit(1)
-    )
-    return connection.execute(latest).scalar() == OVER
-
-
-def _last_sequence(connection: Connection, call_sid: str) -> int:
-    last = select(func.max(call_events.c.sequence)).where(call_events.c.call_sid == call_sid)
-    return connection.execute(last).scalar() or 0
-
-
 def _claim(connection: Connection, claim: TokenClaim) -> bool:
-    row = insert_unless_there(used_tokens).values(digest=claim.digest, expires_at=claim.expires_at)
-    return connection.execute(row.on_conflict_do_nothing()).rowcount == 1
+    """Whoever asks again, since nobody knows whether the answer was written, has the same."""
+    row = insert_unless_there(connection, used_tokens).values(
+        digest=claim.digest, expires_at=claim.expires_at, claimed_by=claim.name
+    )
+    if connection.execute(row.on_conflict_do_nothing()).rowcount == 1:
+        return True
+    holder = select(used_tokens.c.claimed_by).where(used_tokens.c.digest == claim.digest)
+    return connection.execute(holder).scalar() == claim.name
 
 
 def _remember(connection: Connection, told: CallerRemembered) -> None:
     record = told.record
     known = {"at": record.at, "body": record.body, "going_on": record.going_on}
-    row = insert_unless_there(caller_records).values(caller_key=told.caller_key, agent=told.agent, **known)
+    row = insert_unless_there(connection, caller_records).values(
+        caller_key=told.caller_key, agent=told.agent, **known
+    )
     connection.execute(row.on_conflict_do_update(index_elements=["caller_key", "agent"], set_=known))
 
 
@@ -272,12 +308,23 @@ def stored_calls(connection: Connection, since: float) -> tuple[tuple[str, float
     return tuple((caller_key, at) for caller_key, at in connection.execute(noted.order_by(caller_notes.c.at)))
 
 
-def stored_spend(connection: Connection, since: float) -> tuple[tuple[float, int], ...]:
-    """(at, microdollars) at `since` or later."""
-    noted = select(spend_notes.c.at, spend_notes.c.microdollars).where(spend_notes.c.at >= since)
-    return tuple(
-        (at, microdollars) for at, microdollars in connection.execute(noted.order_by(spend_notes.c.at))
+def stored_spend(connection: Connection, since: float) -> list[SpendNote]:
+    """What was spent at `since` or later."""
+    columns = spend_notes.c
+    noted = (
+        select(columns.at, columns.microdollars, columns.process, columns.number)
+        .where(columns.at >= since)
+        .order_by(columns.at)
     )
+    return [SpendNote(*note) for note in connection.execute(noted)]
+
+
+def last_of_each(notes: Iterable[SpendNote]) -> dict[str, int]:
+    """The highest number of each process."""
+    last: dict[str, int] = {}
+    for note in notes:
+        last[note.process] = max(last.get(note.process, 0), note.number)
+    return last
 
 
 def stored_record(connection: Connection, caller_key: str, agent: str) -> tuple[CallerRecord, ...]:
