@@ -38,11 +38,11 @@ pytestmark = pytest.mark.usefixtures("nothing_left", "without_debugging")
 
 
 @contextlib.asynccontextmanager
-async def consumer(url: str, board: Path) -> AsyncIterator[Process]:
+async def consumer(url: str, board: Path, **more: str) -> AsyncIterator[Process]:
     """That of the examples; killed in the end, as it may be at any moment."""
     program = ROOT / "examples" / "nats_consumer.py"
     log = asyncio.subprocess.DEVNULL
-    given = {**os.environ, "NATS_URL": url}
+    given = {**os.environ, "NATS_URL": url, **more}
     process = await asyncio.create_subprocess_exec(sys.executable, program, board, env=given, stdout=log)
     try:
         yield process
