@@ -311,6 +311,11 @@ class Transcript:
             return None
         return min(turn.record_by for turn in self._unrecorded if turn is not self._open)
 
+    @property
+    def present(self) -> int:
+        """The number of the turn to which belongs what begins now."""
+        return self.turns + (self._open is None)
+
     def _begin(self) -> _Turn:
         self.turns += 1
         turn = self._open = _Turn(self.turns)

@@ -199,6 +199,7 @@ class Ladder:
             self._tally.downlink_bytes,
             began_at=now,
             asked_at=None if ask is None else ask.asked_at,
+            record=self._transcript.present,
             behind_tools=self.tools.called,
         )
         floor.response = response
@@ -276,7 +277,10 @@ class Ladder:
             # response.output_audio.done has asked for this mark already, if it came: a failed response sends
             # none.
             floor.mark()
-        self._out.note(noted("response_done", response_id=done.id, status=done.status))
+        began_ms, turn = self._out.ms(floor.response.began_at), floor.response.record
+        self._out.note(
+            noted("response_done", response_id=done.id, status=done.status, turn=turn, began_ms=began_ms)
+        )
         if floor.response.is_muted:
             floor.interruption.settle(floor.response)
         elif done.status in {"failed", "incomplete"} or (done.status is None and not floor.response.items):

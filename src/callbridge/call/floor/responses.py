@@ -74,6 +74,8 @@ class LiveResponse:
     began_at: float = 0.0
     asked_at: float | None = None
     """When we asked for it; None for one that the server made by itself."""
+    record: int = 0
+    """The turn of the record that it answers in (`TurnEnded.turn`)."""
     behind_tools: int = 0
     """How many tools the model had called in this stream when it began."""
     words: str = ""
