@@ -187,12 +187,22 @@ class LoopWatch:
         self._timer: asyncio.TimerHandle | None = None
         self._is_over = threading.Event()
         self._loop_thread = 0
+        self._stack = ""
+        """Where the loop was when it was last found blocked; told once."""
+        self._tell_lag: Callable[[float, str], object] = _nobody
         self.lags = Lags()
 
     @property
     def is_late(self) -> bool:
         """Whether the loop cannot keep up at present, so that another call would spoil those there are."""
         return self._judge.is_late(self._clock())
+
+    def tell_lags_to(self, tell: Callable[[float, str], object]) -> None:
+        """Who is told of lags that are worth a line, on the loop and when they are over.
+
+        `tell` gets the seconds, and a stack where the lag was long enough for one.
+        """
+        self._tell_lag = tell
 
     async def __aenter__(self) -> Self:
         """Begins to watch the loop that runs this."""
@@ -223,6 +233,8 @@ class LoopWatch:
         self.lags.add(lag_s)
         if self._judge.beat(now, last_beat) is Step.WARN:
             _log.warning("loop_lagged", lag_ms=round(lag_s * 1000))
+            stack, self._stack = self._stack, ""
+            self._tell_lag(lag_s, stack)
         self._schedule()
 
     # In the watching thread.
@@ -244,13 +256,14 @@ class LoopWatch:
         lag_s = round(self._judge.lag_s(now, last_beat), 1)
         step = self._judge.look(now, last_beat)
         if step is Step.SHOW_STACK:
-            _write(_log.error, "loop_blocked", lag_s=lag_s, stack=self._stack())
+            self._stack = self._stack_of_loop()
+            _write(_log.error, "loop_blocked", lag_s=lag_s, stack=self._stack)
         elif step is Step.EXIT:
-            _write(_last_words, lag_s=lag_s, stack=self._stack())
+            _write(_last_words, lag_s=lag_s, stack=self._stack_of_loop())
             self._exit(STUCK_EXIT_STATUS)
         return step
 
-    def _stack(self) -> str:
+    def _stack_of_loop(self) -> str:
         frame = sys._current_frames().get(self._loop_thread)
         return "".join(traceback.format_stack(frame))
 
@@ -289,3 +302,8 @@ def _write(write: Callable[..., object], *args: object, **fields: object) -> Non
     writing = threading.Thread(target=write, args=args, kwargs=fields, name="loop-watch-line", daemon=True)
     writing.start()
     writing.join(WRITE_S)
+
+
+def _nobody(lag_s: float, stack: str) -> None:
+    """Told of a lag."""
+    del lag_s, stack

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from callbridge.agents.agent import AgentError
 from callbridge.observe.loop_watch import LoopWatch
+from callbridge.observe.tracing.exporting import TracesError
 from callbridge.records.errors import RecordsError
 from callbridge.server.config.check_start import Rehearsal
 from callbridge.server.config.clip import ClipError, load_clip
@@ -92,13 +93,13 @@ def prepare(settings: Settings) -> Prepared:
         app = create_app(
             settings, roster, state=state, drain=drain, live_calls=live_calls, loop_watch=loop_watch
         )
-    except (RecordsError, WebhooksError) as error:
+    except (RecordsError, WebhooksError, TracesError) as error:
         asyncio.run(state.close())
         raise StartError((_fault(error),), roster) from error
     return Prepared(app=app, roster=roster, state=state, drain=drain, loop_watch=loop_watch)
 
 
-def _fault(error: ClipError | StateError | RecordsError | WebhooksError) -> Finding:
+def _fault(error: ClipError | StateError | RecordsError | WebhooksError | TracesError) -> Finding:
     return Finding(Level.ERROR, str(error).removesuffix("."))
 
 

@@ -412,6 +412,7 @@ EXAMPLES = {
     "spend_per_call_max": "1",
     "state_path": "state.sqlite",
     "text_from": f"MG{'0' * 32}",
+    "traces_for": "langfuse,phoenix",
     "truncation_post_instructions_tokens": "8000",
     "twilio_api_key_secret": "key-secret",
     "twilio_api_key_sid": f"SK{'0' * 32}",
@@ -432,6 +433,8 @@ EXAMPLES = {
 BY_OTHERS_NAMES = (
     *("TWILIO_API_KEY_SID", "TWILIO_API_KEY_SECRET", "TWILIO_REGION", "TWILIO_EDGE"),
     *("DATABASE_URL", "NATS_URL", "OPENAI_ADMIN_KEY"),
+    *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"),
+    *("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"),
 )
 """What Twilio and others call their own: no bare names of ours."""
 

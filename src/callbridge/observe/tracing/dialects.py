@@ -1,12 +1,12 @@
-"""The last names of attributes: words as the conventions write them, and what two products want besides. Pure.
+"""Words as the conventions write them, and the attributes that two products want besides. Pure.
 
-Langfuse multiplies each number of `usage_details` by a price and adds up, so what was cached must not be counted in
-the input again: `input_text_tokens` is what was *not* cached. It takes a cost that is told as it is.
-https://langfuse.com/docs/model-usage-and-cost
+Langfuse multiplies each number of `usage_details` by a price and adds up, so what was cached must not be
+counted in the input again: `input_text_tokens` is what was *not* cached. It takes a cost that is told as it
+is. https://langfuse.com/docs/model-usage-and-cost
 
 Phoenix multiplies each of the details by its price, and what the details leave of prompt and completion by
-those of input and output; so the details must not overlap: audio is what was *not* cached. It makes its own cost.
-https://arize.com/docs/phoenix/tracing/how-to-tracing/cost-tracking
+those of input and output; so the details must not overlap: audio is what was *not* cached. It makes its own
+cost. https://arize.com/docs/phoenix/tracing/how-to-tracing/cost-tracking
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _langfuse(told: Attributes) -> dict[str, Value]:
 
 
 def _langfuse_usage(told: Attributes) -> dict[str, int]:
-    """By the names of Langfuse's own price lists for such models. None of them counts what another one counts."""
+    """By the names of Langfuse's own price lists for such models. None counts what another one counts."""
     if names.INPUT_TOKENS not in told:
         return {}
     if names.TEXT_INPUT_TOKENS not in told:

@@ -1,7 +1,8 @@
-"""Hands spans to the SDK of OpenTelemetry, which sends them from a thread of its own. Loaded where traces are wanted.
+"""Hands spans to the SDK of OpenTelemetry, which sends them from a thread of its own.
 
-No call waits for it. What comes while the queue is full takes the place of what has waited longest, and a receiver
-that does not answer is left alone for as long as one request may take. Which spans there are is decided before.
+No call waits for it. What comes while the queue is full takes the place of what has waited longest, and a
+receiver that does not answer is left alone for as long as one request may take. The libraries are loaded
+where traces are wanted, and nowhere else.
 """
 
 from __future__ import annotations
@@ -15,13 +16,12 @@ from callbridge.observe.tracing.names import SCOPE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from opentelemetry.context import Context
     from opentelemetry.sdk.trace import TracerProvider
 
     from callbridge.observe.tracing.spans import Attributes, Span
 
 QUEUE_MAX: Final = 4_096
-"""Spans that wait, of 2 or 3 KB each. 250 calls end a hundred in a second: 40 s of a receiver that is away."""
+"""Spans that wait, of 2 or 3 KB each. 250 calls end a hundred in a second: 40 s without a receiver."""
 
 BATCH_MAX: Final = 128
 """Spans in one request."""
@@ -53,18 +53,28 @@ class Receiver:
     """Attributes of this service."""
 
 
-class Exporting:
-    """Sends spans. For one thread at a time.
+def load() -> None:
+    """Loads the libraries, which takes a third of a second: to be done before calls are served.
 
     Raises:
-        TracesError: the extra is not installed.
+        TracesError: they are not installed.
     """
+    try:
+        import opentelemetry.exporter.otlp.proto.http.trace_exporter  # noqa: PLC0415 - an extra, and heavy
+        import opentelemetry.sdk.trace.export  # noqa: F401, PLC0415 - an extra, and heavy
+    except ImportError as error:
+        raise TracesError("traces need OpenTelemetry. Run: pip install 'callbridge[otel]'") from error
+
+
+class Exporting:
+    """Sends spans. For one thread at a time; `load` comes first. It has a thread of its own from here on."""
 
     def __init__(self, receiver: Receiver) -> None:
-        self._ids, self._provider = _provider(receiver)
-        from opentelemetry import trace  # noqa: PLC0415 - an extra, which takes a quarter of a second to load
+        from opentelemetry import trace  # noqa: PLC0415 - an extra
 
-        self._trace, self._tracer = trace, self._provider.get_tracer(SCOPE)
+        self._trace = trace
+        self._ids, self._provider = _provider(receiver)
+        self._tracer = self._provider.get_tracer(SCOPE)
 
     def send(self, span: Span) -> None:
         """Puts it into the queue."""
@@ -84,12 +94,12 @@ class Exporting:
         sent.end(_ns(span.ended_at))
 
     def close(self) -> None:
-        """Sends what is left, for `LAST_EXPORT_S`: a receiver that does not answer is not waited for. Blocks."""
+        """Sends what is left, for `LAST_EXPORT_S`: nobody waits longer for a receiver. Blocks."""
         closing = threading.Thread(target=self._provider.shutdown, name="last-traces", daemon=True)
         closing.start()
         closing.join(LAST_EXPORT_S)
 
-    def _parent(self, span: Span) -> Context:
+    def _parent(self, span: Span) -> Any:
         """It may not be sent yet: a turn is over after its tools."""
         trace = self._trace
         if not span.parent_id:
@@ -120,19 +130,13 @@ class _NextIds:
 
 def _provider(receiver: Receiver) -> tuple[_NextIds, TracerProvider]:
     """All that the SDK would read in the environment is said here, but for certificates and proxies."""
-    try:
-        from opentelemetry.exporter.otlp.proto.http import Compression  # noqa: PLC0415 - an extra
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - an extra
-            OTLPSpanExporter,
-        )
-        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - an extra
-        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - an extra
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - an extra
-        from opentelemetry.sdk.trace.sampling import ALWAYS_ON  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise TracesError(
-            "traces need the SDK of OpenTelemetry. Run: pip install 'callbridge[otel]'"
-        ) from error
+    from opentelemetry.exporter.otlp.proto.http import Compression  # noqa: PLC0415 - an extra
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - an extra
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - an extra
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - an extra
+    from opentelemetry.sdk.trace.sampling import ALWAYS_ON  # noqa: PLC0415 - an extra
+
     exporter = OTLPSpanExporter(
         receiver.url, headers=dict(receiver.headers), timeout=EXPORT_S, compression=Compression.Gzip
     )

@@ -1,7 +1,7 @@
-"""What of a span may leave the process. The first that a span meets, before any name of a product and any exporter.
+"""What of a span may leave the process: the first that a span meets.
 
-The same judgement as over lines of the log: secrets and numbers go, whatever stands where; words go unless they are
-wanted. Pure.
+The same judgement as over lines of the log: secrets and numbers go, whatever stands where; words go unless
+they are wanted. Pure.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What attributes of spans are called: OpenTelemetry's names where it has some, those of two products, and ours.
+"""What attributes of spans are called: OpenTelemetry's names, those of two products, and ours.
 
 https://github.com/open-telemetry/semantic-conventions-genai (status: development)
 https://langfuse.com/integrations/native/opentelemetry

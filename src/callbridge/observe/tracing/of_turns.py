@@ -1,8 +1,8 @@
 """The turns of one stream, and the responses of the model in them, as spans.
 
-A turn is told when it is on record and it is known when the last of it was heard. Its record may come late, because
-it waits for the caller's words, and more of its answer may be heard after that. What happens belongs to the turn
-that goes on; an interruption to that of the items which it cuts.
+A turn is told when it is on record and it is known when the last of it was heard. Its record may come late,
+because it waits for the caller's words, and more of its answer may be heard after that. What happens belongs
+to the turn that goes on; an interruption to that of the items which it cuts.
 """
 
 from __future__ import annotations
@@ -205,13 +205,14 @@ def _items(cut: facts.Interrupted) -> set[str]:
 
 
 def _times(turn: _Turn, record: facts.TurnEnded) -> tuple[int, int]:
-    """From the end of the caller's speech, or the beginning of what nobody had asked for, to the last of it."""
+    """From the end of the caller's speech, or where what is unasked began, to the end of what was heard."""
     answer = record.answer
     begins = [speech.ended_ms for speech in record.speech]
     if answer is not None:
         begins = [ms for ms in (answer.ended_ms,) if ms is not None] or begins
-        begins = begins or [ms for ms in (answer.asked_ms, answer.created_ms, answer.sent_ms) if ms is not None]
-    began_ms = max(begins[:1] or begins, default=turn.recorded_ms)
+        unasked = answer.asked_ms, answer.created_ms, answer.sent_ms
+        begins = begins or [ms for ms in unasked if ms is not None]
+    began_ms = begins[0] if begins else turn.recorded_ms
     heard = (turn.heard.get(item.item_id, item) for item in record.items)
     ends = [item.ended_ms for item in heard if item.ended_ms is not None]
     if turn.cut is not None:

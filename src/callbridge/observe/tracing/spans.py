@@ -1,7 +1,8 @@
 """A span and its events as values. No clock, no SDK: who makes one says when everything was.
 
-There is no span for a whole call: it would be seen at its end only. What belongs to one call has the same trace, whose
-id is derived from the CallSid, so that every process finds it, and so does who knows the CallSid.
+There is no span for a whole call: it would be seen at its end only. What belongs to one call has the same
+trace, whose id is derived from the CallSid, so that every process finds it, and so does who knows the
+CallSid.
 """
 
 from __future__ import annotations
@@ -63,6 +64,11 @@ def trace_id_of(call_sid: str) -> int:
 
 
 def span_id_of(call_sid: str, *place: str | int) -> int:
-    """The span with this place in the call: known before the span is over, so that others may stand in it."""
+    """The span with this place in the call: known before it is over, so that others may stand in it."""
     text = "\0".join((call_sid, *map(str, place)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") or 1
+
+
+def is_of_share(call_sid: str, share: float) -> bool:
+    """Whether the call is one of so large a share of all: the same in every process."""
+    return (trace_id_of(call_sid) & (2**56 - 1)) < share * 2**56

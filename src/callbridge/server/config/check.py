@@ -24,6 +24,7 @@ from callbridge.server.config import (
     check_rest,
     check_start,
     check_texts,
+    check_tracing,
     check_trust,
     check_webhooks,
 )
@@ -90,6 +91,7 @@ def check(
         *check_nats.nats(settings),
         *(ask_nats(settings) if ask_nats else ()),
         *check_analysis.analysis(settings),
+        *check_tracing.tracing(settings),
         *check_fallback.fallback(settings),
         *check_fallback.office(settings, today),
         *check_fallback.spoken(settings),

@@ -53,6 +53,7 @@ from callbridge.server.config.setting_values import (
     password_in,
 )
 from callbridge.server.config.shared_settings import SharedSettings
+from callbridge.server.config.tracing_settings import TracingSettings
 from callbridge.server.config.variables import Variables, given_variables, own_variables
 from callbridge.server.config.webhook_settings import WebhookSettings
 from callbridge.server.config.worker_settings import WorkerSettings
@@ -68,6 +69,7 @@ class Settings(
     NatsSettings,
     WorkerSettings,
     SharedSettings,
+    TracingSettings,
 ):
     """The configuration of one process. `variable` tells the environment variable of a field."""
 
@@ -364,7 +366,7 @@ class Settings(
         url = "" if self.database_url is None else self.database_url.get_secret_value()
         password = password_in(url)
         signing = () if self.webhook_secret is None else listed(self.webhook_secret)
-        own = (*self.auth_tokens, *self.records_keys, *signing, *self.nats_secrets)
+        own = (*self.auth_tokens, *self.records_keys, *signing, *self.nats_secrets, *self.traces_secrets)
         return (*hidden, *own, *([password] if password else []))
 
     @property

@@ -39,6 +39,7 @@ from callbridge.server.process.probe import probe_forever
 from callbridge.server.process.refusals import count_refusals
 from callbridge.server.process.reporting import Journal, ModelHealth, SpendMeter
 from callbridge.server.process.texting import Texting
+from callbridge.server.process.tracing import open_tracing
 from callbridge.state.opening import open_state
 from callbridge.switchboard.spending import ENDS_CALLS_AT_PERCENT
 
@@ -102,6 +103,7 @@ def create_app(
         StateError: the file or the shared database that the settings name cannot be used.
         RecordsError: so with the database of the records.
         WebhooksError: who is told of calls cannot be read, or there are no records to tell of.
+        TracesError: traces are wanted, and `callbridge[otel]` is not installed.
     """
     settings = settings or read_settings()
     roster = who_answers(settings) if agent is None else roster_of(agent)
@@ -120,6 +122,9 @@ def create_app(
         wall_now=wall_clock,
     )
     open_all_records(desk)
+    desk.tracing = open_tracing(settings, wall_clock)
+    if desk.tracing is not None and loop_watch is not None:
+        loop_watch.tell_lags_to(desk.tracing.loop_lagged)
     return _app(desk, _media_door(desk, observers))
 
 
@@ -172,6 +177,7 @@ def _media_door(desk: Desk, observers: Sequence[Observe]) -> MediaDoor:
         CallLog(desk.refused, desk.now, with_transcripts=settings.log_transcripts),
         desk.feed,
         desk.metrics,
+        *([] if desk.tracing is None else [desk.tracing]),
         *observers,
     )
     clip = load_clip(settings.clip) if settings.clip else b""

@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from callbridge.server.config.settings import Settings
     from callbridge.server.process.nats_sending import NatsSending
     from callbridge.server.process.records import RecordKeeping
+    from callbridge.server.process.tracing import Tracing
     from callbridge.server.process.webhook_sending import WebhookSending
     from callbridge.state.neighbours import ProcessSeen
     from callbridge.state.state import CallEvent, State
@@ -143,6 +144,8 @@ class Desk:
     """The same for NATS."""
     taping: Taping | None = None
     """Keeps what plays a call again; nothing where no call is taped."""
+    tracing: Tracing | None = None
+    """Who sends traces; nothing where none are wanted."""
     people: People = field(init=False)
     knows_spending: bool = False
     """Whether what others have spent so far could be read."""
@@ -294,6 +297,8 @@ class Desk:
             self.records.begin()
         if self.taping is not None:
             self.taping.begin()
+        if self.tracing is not None:
+            self.tracing.begin()
         try:
             async with (
                 self.recordings.opened() if self.recordings is not None else contextlib.nullcontext(),
@@ -304,6 +309,8 @@ class Desk:
                 yield
         finally:
             self.feed.close()
+            if self.tracing is not None:
+                await self.tracing.end()
             if self.taping is not None:
                 await asyncio.to_thread(self.taping.end, LAST_PIECES_S)
             if self.records is not None:

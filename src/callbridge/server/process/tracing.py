@@ -1,23 +1,27 @@
-"""The traces of this process: an observer of facts, from what may leave of a fact to the queue of what is sent.
+"""The traces of this process: an observer of facts.
 
-A fact is stripped first, by the same table as for records; a span is filtered before anybody else sees it.
+A fact is stripped first, by the same table as for the records; a span is filtered before anybody else sees
+it.
 """
 
 from __future__ import annotations
 
+import asyncio
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from callbridge import __version__
 from callbridge.call.facts import StreamStarted
 from callbridge.observe.redaction import redaction
 from callbridge.observe.tracing.dialects import spoken_for
-from callbridge.observe.tracing.exporting import Exporting, Receiver
+from callbridge.observe.tracing.exporting import Exporting, Receiver, load
 from callbridge.observe.tracing.filtering import SpanFilter
-from callbridge.observe.tracing.of_calls import READ, SpansOfCalls, is_of_share
+from callbridge.observe.tracing.of_calls import READ, SpansOfCalls
+from callbridge.observe.tracing.of_loop import span_of_lag
+from callbridge.observe.tracing.spans import is_of_share
 from callbridge.records.keeping import Keeping, kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from callbridge.call.facts import Fact
     from callbridge.observe.tracing.spans import Span
@@ -25,12 +29,59 @@ if TYPE_CHECKING:
 
 
 class Tracing:
-    """Sends the spans of calls. For the event loop of the calls alone.
+    """Sends the spans of calls. For their event loop alone.
 
     Args:
-        settings: which, with how much, and where to.
+        settings: of which calls, with how much, and where to.
         wall_now: seconds since 1970.
+    """
+
+    def __init__(self, settings: Settings, wall_now: Callable[[], float]) -> None:
+        redacts = redaction(settings.secrets, with_words=settings.trace_words)
+        self._settings, self._wall_now = settings, wall_now
+        self._keeping = Keeping(words=settings.trace_words, redaction=redacts)
+        self._filter = SpanFilter(redacts, with_words=settings.trace_words)
+        self._calls = SpansOfCalls()
+        self._exporting: Exporting | None = None
+
+    def __call__(self, fact: Fact) -> None:
+        """One fact, in the order in which it happened."""
+        is_left_out = isinstance(fact, StreamStarted) and not is_of_share(
+            fact.call_sid, self._settings.traces_share
+        )
+        if isinstance(fact, READ) and not is_left_out:
+            self._send(self._calls.take(kept(fact, self._keeping), self._wall_now()))
+
+    def loop_lagged(self, lag_s: float, stack: str) -> None:
+        """The event loop was late. `stack`: where it was; empty where nobody looked."""
+        self._send([span_of_lag(self._wall_now(), lag_s, stack)])
+
+    def begin(self) -> None:
+        """From here on spans are sent, from a thread of their own."""
+        resource = {"service.version": version("callbridge"), **self._settings.traces_resource}
+        self._exporting = Exporting(
+            Receiver(self._settings.traces_url, self._settings.traces_headers, resource)
+        )
+
+    async def end(self) -> None:
+        """Sends what is left, for a bounded time."""
+        exporting, self._exporting = self._exporting, None
+        if exporting is not None:
+            await asyncio.to_thread(exporting.close)
+
+    def _send(self, spans: Sequence[Span]) -> None:
+        if self._exporting is not None:
+            for span in spans:
+                self._exporting.send(spoken_for(self._filter(span), self._settings.traces_for))
+
+
+def open_tracing(settings: Settings, wall_now: Callable[[], float]) -> Tracing | None:
+    """What sends traces; nothing where none are wanted: then nothing of OpenTelemetry is loaded.
 
     Raises:
         TracesError: the extra is not installed.
     """
+    if not settings.traces:
+        return None
+    load()
+    return Tracing(settings, wall_now)
