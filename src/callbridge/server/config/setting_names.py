@@ -36,7 +36,7 @@ _OF_OTHERS: Final = frozenset(
     | {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"}
     | {"OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"}
 )
-"""OpenAI's, Twilio's, OpenTelemetry's, the container hosts' own, and those under which these tell a server."""
+"""OpenAI's, Twilio's, OpenTelemetry's, the container hosts', and those under which these tell a server."""
 
 _SERVICE_LINK: Final = re.compile(
     r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"

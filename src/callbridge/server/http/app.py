@@ -39,7 +39,7 @@ from callbridge.server.process.probe import probe_forever
 from callbridge.server.process.refusals import count_refusals
 from callbridge.server.process.reporting import Journal, ModelHealth, SpendMeter
 from callbridge.server.process.texting import Texting
-from callbridge.server.process.tracing import open_tracing
+from callbridge.server.process.tracing import open_tracing, sent
 from callbridge.state.opening import open_state
 from callbridge.switchboard.spending import ENDS_CALLS_AT_PERCENT
 
@@ -229,7 +229,7 @@ def _lifespan_of(
         run.begin()
         _say_what_calls_may_cost(desk)
         give_up = desk.drain.give_up
-        async with desk.opened(), asyncio.TaskGroup() as tasks:
+        async with sent(desk.tracing), desk.opened(), asyncio.TaskGroup() as tasks:
             lives: dict[str, Callable[[], Awaitable[NoReturn]]] = {
                 "refusals": lambda: count_refusals(desk.refused, desk.now),
                 "model probe": lambda: probe_forever(desk),

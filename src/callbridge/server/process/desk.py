@@ -297,8 +297,6 @@ class Desk:
             self.records.begin()
         if self.taping is not None:
             self.taping.begin()
-        if self.tracing is not None:
-            self.tracing.begin()
         try:
             async with (
                 self.recordings.opened() if self.recordings is not None else contextlib.nullcontext(),
@@ -309,8 +307,6 @@ class Desk:
                 yield
         finally:
             self.feed.close()
-            if self.tracing is not None:
-                await self.tracing.end()
             if self.taping is not None:
                 await asyncio.to_thread(self.taping.end, LAST_PIECES_S)
             if self.records is not None:

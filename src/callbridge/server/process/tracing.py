@@ -7,6 +7,7 @@ it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from callbridge.observe.tracing.spans import is_of_share
 from callbridge.records.keeping import Keeping, kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from callbridge.call.facts import Fact
     from callbridge.observe.tracing.spans import Span
@@ -56,17 +57,16 @@ class Tracing:
         """The event loop was late. `stack`: where it was; empty where nobody looked."""
         self._send([span_of_lag(self._wall_now(), lag_s, stack)])
 
-    def begin(self) -> None:
-        """From here on spans are sent, from a thread of their own."""
+    @contextlib.asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """For as long as spans are sent. What is left in the end is sent, too, for a bounded time."""
         resource = {"service.version": version("callbridge"), **self._settings.traces_resource}
-        self._exporting = Exporting(
-            Receiver(self._settings.traces_url, self._settings.traces_headers, resource)
-        )
-
-    async def end(self) -> None:
-        """Sends what is left, for a bounded time."""
-        exporting, self._exporting = self._exporting, None
-        if exporting is not None:
+        receiver = Receiver(self._settings.traces_url, self._settings.traces_headers, resource)
+        self._exporting = exporting = Exporting(receiver)
+        try:
+            yield
+        finally:
+            self._exporting = None
             await asyncio.to_thread(exporting.close)
 
     def _send(self, spans: Sequence[Span]) -> None:
@@ -85,3 +85,10 @@ def open_tracing(settings: Settings, wall_now: Callable[[], float]) -> Tracing |
         return None
     load()
     return Tracing(settings, wall_now)
+
+
+@contextlib.asynccontextmanager
+async def sent(tracing: Tracing | None) -> AsyncIterator[None]:
+    """For as long as traces are sent, where any are wanted."""
+    async with contextlib.nullcontext() if tracing is None else tracing.opened():
+        yield
