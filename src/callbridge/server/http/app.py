@@ -122,9 +122,7 @@ def create_app(
         wall_now=wall_clock,
     )
     open_all_records(desk)
-    desk.tracing = open_tracing(settings, wall_clock)
-    if desk.tracing is not None and loop_watch is not None:
-        loop_watch.tell_lags_to(desk.tracing.loop_lagged)
+    desk.tracing = open_tracing(settings, wall_clock, loop_watch)
     return _app(desk, _media_door(desk, observers))
 
 

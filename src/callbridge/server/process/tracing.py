@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from callbridge.call.facts import Fact
+    from callbridge.observe.loop_watch import LoopWatch
     from callbridge.observe.tracing.spans import Span
     from callbridge.server.config.settings import Settings
 
@@ -75,7 +76,9 @@ class Tracing:
                 self._exporting.send(spoken_for(self._filter(span), self._settings.traces_for))
 
 
-def open_tracing(settings: Settings, wall_now: Callable[[], float]) -> Tracing | None:
+def open_tracing(
+    settings: Settings, wall_now: Callable[[], float], loop_watch: LoopWatch | None = None
+) -> Tracing | None:
     """What sends traces; nothing where none are wanted: then nothing of OpenTelemetry is loaded.
 
     Raises:
@@ -84,7 +87,10 @@ def open_tracing(settings: Settings, wall_now: Callable[[], float]) -> Tracing |
     if not settings.traces:
         return None
     load()
-    return Tracing(settings, wall_now)
+    tracing = Tracing(settings, wall_now)
+    if loop_watch is not None:
+        loop_watch.tell_lags_to(tracing.loop_lagged)
+    return tracing
 
 
 @contextlib.asynccontextmanager
