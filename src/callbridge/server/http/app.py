@@ -110,10 +110,7 @@ def create_app(
     desk = open_desk(
         settings,
         Plans(settings, roster, limits or call_limits(settings)),
-        state=state
-        or open_state(
-            settings.state_path, wall_clock, retention(settings), shared_url=settings.shared_state_url
-        ),
+        state=state or _own_state(settings, wall_clock),
         drain=drain,
         live_calls=live_calls,
         loop_watch=loop_watch,
@@ -124,6 +121,11 @@ def create_app(
     open_all_records(desk)
     desk.tracing = open_tracing(settings, wall_clock, loop_watch)
     return _app(desk, _media_door(desk, observers))
+
+
+def _own_state(settings: Settings, wall_clock: Callable[[], float]) -> State:
+    kept = retention(settings)
+    return open_state(settings.state_path, wall_clock, kept, shared_url=settings.shared_state_url)
 
 
 def _app(desk: Desk, door: MediaDoor) -> FastAPI:
