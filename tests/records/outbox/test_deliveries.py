@@ -106,6 +106,17 @@ def test_what_is_not_attempted_is_given_back(database: Database, outbox: Outbox[
     assert (again.failed, again.attempts, again.due_at) == (0, (), NOW)
 
 
+def test_what_came_of_it_is_counted_for_who_watches(database: Database, outbox: Outbox[Webhook]) -> None:
+    put(database, fact(1), fact(2, "CA2"), fact(3, "CA3"))
+    assert outbox.waiting() == {"crm": 3, "slack": 0}
+    first, second, third = claimed(outbox)
+    failed(outbox, first, NOW + 10)
+    assert settled(outbox, second, Attempt(NOW, 204), DONE)
+    outbox.settle([Settled(third)])
+    assert outbox.settled == {("crm", PENDING): 1, ("crm", DONE): 1}, "what was not attempted does not count"
+    assert outbox.waiting() == {"crm": 2, "slack": 0}
+
+
 def test_what_failed_comes_again_when_it_is_due(database: Database, outbox: Outbox[Webhook]) -> None:
     put(database, fact(1))
     failed(outbox, claimed(outbox)[0], NOW + 5)

@@ -6,6 +6,7 @@ import asyncio
 import re
 import shutil
 from asyncio.subprocess import PIPE, STDOUT
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from callbridge.bridge.legs.leg import DialError
 from callbridge.call import facts
 from callbridge.call.events import ModelDialFailed
 from callbridge.call.telephone_facts import CarrierAlert
+from callbridge.records.outbox.delivery import DeliveryState
 from callbridge.records.shipping import Behind
 from callbridge.server.http.control import control_app, control_key
 from callbridge.server.process.measured_dialer import MeasuredDialer, outcome_of
@@ -66,6 +68,11 @@ def well_known(front: FrontDesk) -> FrontDesk:
         behind=Behind(7, front.wall_now - 12.0), trouble="away", shipped=40, shed=2, streams_lost=1
     )
     front.desk.records = records
+    outbox: Any = SimpleNamespace(
+        receivers={"crm": None}, settled=Counter({("crm", DeliveryState.DEAD): 2}), waiting=dict
+    )
+    webhooks: Any = SimpleNamespace(outbox=outbox)
+    front.desk.webhooks = webhooks
     return front
 
 
@@ -109,6 +116,7 @@ async def test_what_waits_and_what_is_known_of_the_outside_is_told(monkeypatch: 
     )
     assert (found["records_shed_rows_total"], found["streams_lost_total"]) == (2, 1)
     assert found["deliveries_waiting crm"] == 3
+    assert (found["deliveries_total dead crm"], found["deliveries_total done crm"]) == (2, 0)
     assert found["clock_ahead_seconds"] == 1.5, "its whole seconds are half a second old on the average"
     assert (found["certificate_trusted"], found["certificate_expiry_timestamp_seconds"]) == (1, 1_800_600_000)
 

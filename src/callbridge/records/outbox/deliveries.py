@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import secrets
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
@@ -171,6 +172,8 @@ class Outbox(Generic[R]):
     def __init__(self, database: Database, receivers: Sequence[R]) -> None:
         self.database = database
         self.receivers = {receiver.name: receiver for receiver in receivers}
+        self.settled = Counter[tuple[str, DeliveryState]]()
+        """What came of attempts since the start, by receiver and state: for those who watch."""
 
     def claim(self, free: Mapping[str, int], now: float) -> list[Delivery]:
         """Deliveries that are due, for this process alone until `LEASE_S` from now.
@@ -200,13 +203,16 @@ class Outbox(Generic[R]):
     def settle(self, settled: Iterable[Settled]) -> int:
         """Writes down what became of attempts. How many of them were still this process's to say."""
         alike: dict[tuple[Any, ...], list[int]] = {}
-        for one in settled:
+        told = tuple(settled)
+        for one in told:
             values = tuple(_of_attempt(one).items())
             alike.setdefault((one.delivery.lease, values), []).append(one.delivery.id)
         with self.database.writing() as connection:
-            return sum(
+            ours = sum(
                 _settle(connection, lease, dict(values), ids) for (lease, values), ids in alike.items()
             )
+        self.settled.update((one.delivery.webhook, one.state) for one in told if one.attempt is not None)
+        return ours
 
     # --- Receivers that want nothing more ---
 
@@ -231,7 +237,8 @@ class Outbox(Generic[R]):
         pending = (deliveries.c.webhook == webhook) & (deliveries.c.state == DeliveryState.PENDING)
         values = {"state": DeliveryState.DEAD, "last_error": error, "settled_at": now, "lease": ""}
         with self.database.writing() as connection:
-            connection.execute(update(deliveries).where(pending).values(values))
+            buried = connection.execute(update(deliveries).where(pending).values(values)).rowcount
+        self.settled[webhook, DeliveryState.DEAD] += buried
 
     # --- For operators ---
 
@@ -248,6 +255,15 @@ class Outbox(Generic[R]):
         with self.database.reading() as connection:
             row = connection.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
         return None if row is None else delivery_of(row)
+
+    def waiting(self) -> dict[str, int]:
+        """How many are still to be delivered, by receiver."""
+        own = deliveries.c
+        those = (own.state == DeliveryState.PENDING) & own.webhook.in_(self.receivers)
+        grouped = select(own.webhook, func.count()).where(those).group_by(own.webhook)
+        with self.database.reading() as connection:
+            found: dict[str, int] = {row[0]: row[1] for row in connection.execute(grouped)}
+        return {name: found.get(name, 0) for name in self.receivers}
 
     def counts(self) -> dict[tuple[str, DeliveryState], int]:
         """How many there are, by receiver and state."""

@@ -14,6 +14,8 @@ from callbridge.server.config.nats import nats_servers, read_receivers
 from callbridge.server.config.settings import find_variables
 from callbridge.server.process.analysing import analysis_outgrowths, is_analysing, open_analysing
 from callbridge.server.process.desk import key_on_record
+from callbridge.server.process.looking import is_seen_from_outside, watch_certificate, watch_deliveries
+from callbridge.server.process.measuring import outboxes
 from callbridge.server.process.nats_sending import open_nats
 from callbridge.server.process.recording_links import link_for_others
 from callbridge.server.process.records import open_records
@@ -67,6 +69,10 @@ def lives_of_records(desk: Desk) -> dict[str, Callable[[], Awaitable[NoReturn]]]
         lives["webhooks"] = desk.webhooks.send_forever
     if desk.nats is not None:
         lives["nats"] = desk.nats.send_forever
+    if outboxes(desk):
+        lives["deliveries watch"] = partial(watch_deliveries, desk)
+    if is_seen_from_outside(desk.settings):
+        lives["certificate watch"] = partial(watch_certificate, desk)
     if desk.records is not None:
         lives["retention"] = partial(sweep_forever, desk.settings, desk.records.database, desk.wall_now)
     if desk.recordings is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -19,6 +19,7 @@ from prometheus_client.metrics_core import (
 from callbridge.observe.instruments import PREFIX
 from callbridge.observe.label_values import Named
 from callbridge.observe.loop_watch import LAGS_S
+from callbridge.records.outbox.delivery import DeliveryState
 from callbridge.switchboard.admission import DeclineReason
 from callbridge.switchboard.circuit import State as CircuitState
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from callbridge.records.outbox.deliveries import Outbox
     from callbridge.server.process.desk import Desk
 
 MODELS_MAX: Final = 32
@@ -141,8 +143,21 @@ class DeskSeen:
             records.streams_lost,
         )
 
+    def _of_deliveries(self) -> Iterator[Metric]:
+        counts = CounterMetricFamily(
+            f"{PREFIX}_deliveries",
+            "Attempts to deliver an event, by receiver and by what came of it.",
+            labels=["receiver", "outcome"],
+        )
+        for outbox in outboxes(self.desk):
+            for receiver in outbox.receivers:
+                for state in DeliveryState:
+                    counts.add_metric([receiver, state.value], outbox.settled[receiver, state])
+        yield counts
+
     def _of_outside(self) -> Iterator[Metric]:
         known = self.desk.measures
+        yield from self._of_deliveries()
         if known.deliveries_waiting is not None:
             waiting = known.deliveries_waiting
             yield _gauges("deliveries_waiting", "Events to be delivered, by receiver.", "receiver", waiting)
@@ -168,6 +183,11 @@ class DeskSeen:
                 "When the certificate of the public address ends, since 1970.",
                 known.certificate_ends_at,
             )
+
+
+def outboxes(desk: Desk) -> tuple[Outbox[Any], ...]:
+    """Those of whom this process tells something."""
+    return tuple(sending.outbox for sending in (desk.webhooks, desk.nats) if sending is not None)
 
 
 def _gauge(name: str, told: str, value: float) -> Metric:

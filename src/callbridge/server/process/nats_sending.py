@@ -110,6 +110,11 @@ class NatsSending:
         self._is_told, self._is_database_away = False, False
 
     @property
+    def outbox(self) -> Outbox[NatsReceiver]:
+        """Where deliveries lie, and what came of them."""
+        return self._outbox
+
+    @property
     def receiver(self) -> NatsReceiver:
         """Who is told."""
         return self._receiver

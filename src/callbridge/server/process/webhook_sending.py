@@ -87,6 +87,11 @@ class WebhookSending:
         self._has_settled = asyncio.Event()
         self._is_away = False
 
+    @property
+    def outbox(self) -> Outbox[Webhook]:
+        """Where deliveries lie, and what came of them."""
+        return self._outbox
+
     async def send_forever(self) -> NoReturn:
         """Claims what is due and sends it, until it is cancelled."""
         self._lanes = {name: _Lane(webhook) for name, webhook in self._outbox.receivers.items()}
