@@ -13,6 +13,7 @@ from prometheus_client import Counter, Histogram
 from callbridge.call.end_reasons import EndReason
 from callbridge.call.outcomes import TextOutcome, ToolOutcome, TransferOutcome
 from callbridge.call.usage import TOKEN_KINDS
+from callbridge.observe.label_values import OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +41,7 @@ WAITED_FOR: Final = ("session", "answer")
 DIRECTIONS: Final = ("uplink", "downlink")
 DOING: Final = ("dial", "configure", "call")
 TROUBLES: Final = ("rate_limit", "configuration", "fatal", "no_descriptors", "passing")
-ALERT_LEVELS: Final = ("error", "warning", "other")
+ALERT_LEVELS: Final = ("error", "warning")
 NOT_KEPT: Final = ("start", "consent", "end", "tool")
 
 
@@ -174,6 +175,7 @@ class Instruments:
         self.scrape_failures = self._counter(
             "scrape_questions_failed", "Questions that were not answered in time for an answer to /metrics."
         )
+        self._zero(self.alerts, [(level, OTHER) for level in ALERT_LEVELS])
         self._zero(self.not_kept, [(what,) for what in NOT_KEPT])
 
     def begin_at_zero(self, declines: Iterable[str], follows: Iterable[str]) -> None:
