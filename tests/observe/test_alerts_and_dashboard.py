@@ -223,7 +223,7 @@ def test_every_panel_shows_a_line(lived: Lived) -> None:
     """In a good hour; those of its lines that only a fault has are asked for all the same."""
     begin, end = lived.times["good"]
     shown = {
-        title: [series for one in expressions for series in lived.prometheus.series(one, begin + 600, end, 60)]
+        title: [line for one in expressions for line in lived.prometheus.series(one, begin + 600, end, 60)]
         for title, expressions in panels().items()
     }
     assert [title for title, lines in shown.items() if not lines] == []
