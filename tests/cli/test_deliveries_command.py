@@ -183,6 +183,8 @@ def test_nats_is_told_like_the_others(only_these: pytest.MonkeyPatch, tmp_path: 
         assert "it cannot be reached" in shown
         assert "it was taken" in shown
         assert says("test") == f"nats at 127.0.0.1:{server.port}: it took it\n"
+        checked = CliRunner().invoke(app, ["check"], env=NEEDED | given)
+        assert "takes callbridge.> into the stream callbridge" in checked.output
         server.stop()
         assert "it cannot be reached (Connection refused)" in says("test", status=1)
         database.close()

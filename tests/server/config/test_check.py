@@ -176,6 +176,7 @@ FAULTS = {
         ("fallback_voicemail=false", "apology and nothing else", "CALLBRIDGE_FALLBACK_DIAL"),
         ("fallback_dial_seconds=10", "no effect", "CALLBRIDGE_FALLBACK_DIAL"),
         ("closed_message=Shut.", "CALLBRIDGE_CLOSED_MESSAGE has no effect", "CALLBRIDGE_OFFICE_HOURS"),
+        ("nats_stream=calls", "CALLBRIDGE_NATS_STREAM has no effect", "NATS_URL"),
         ("words_kept_days=7", "CALLBRIDGE_WORDS_KEPT_DAYS has no effect", "CALLBRIDGE_KEEP_WORDS"),
         ("words_kept_days=60, keep_words=true", "CALLBRIDGE_WORDS_KEPT_DAYS has no effect", "fewer days"),
         (

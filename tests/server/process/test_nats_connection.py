@@ -19,6 +19,7 @@ from callbridge.server.process.nats_connection import nats_connection
 from callbridge.server.process.nats_words import NatsFault
 from desks import made_settings
 from leftovers import leaves_nothing
+from nats_keys import keyed_server
 from nats_server import JETSTREAM, NatsServer, nats_server
 from nats_streams import kept_in
 from ports import free_port
@@ -135,6 +136,20 @@ async def test_a_peer_that_says_nothing_is_not_waited_for() -> None:
     async with listener:
         port = listener.sockets[0].getsockname()[1]
         assert "no answer in time" in await told(receiver(), servers(port))
+
+
+@pytest.mark.heavy
+async def test_a_user_may_have_keys(tmp_path: Path) -> None:
+    """In a file: the key itself goes nowhere, a signature does."""
+    pytest.importorskip("nkeys")
+    configuration, credentials = keyed_server(tmp_path)
+    with nats_server(JETSTREAM + configuration) as server:
+        assert await told(receiver(), servers(server.port, credentials=credentials)) == ""
+        assert "look at the user in NATS_URL" in await told(receiver(), servers(server.port))
+        credentials.write_text("nothing of the kind")
+        assert "nothing of the kind" not in await told(
+            receiver(), servers(server.port, credentials=credentials)
+        )
 
 
 # --- TLS ----------------------------------------------------------------------------------------------

@@ -239,6 +239,15 @@ async def test_a_database_that_is_away_is_waited_for(
     assert [line["event"] for line in lines if line["log_level"] == "warning"] == ["nats_waits"]
 
 
+def test_few_are_claimed_where_they_are_long() -> None:
+    """So that no more is in memory than a few MB; and more again where they are short, step by step."""
+    assert nats_sending.next_count([200] * 64) == 128
+    assert nats_sending.next_count([200] * 256) == 256
+    assert nats_sending.next_count([1024 * 1024] * 64) == 4
+    assert nats_sending.next_count([9 * 1024 * 1024]) == 1
+    assert nats_sending.next_count([200] * 4) == 64
+
+
 KILLED = """
 import asyncio, sys
 from callbridge.records.database import Database

@@ -58,6 +58,11 @@ def without_effect(settings: Settings) -> Iterator[Finding]:
         idle["words_kept_days"] = f"fewer days than {variable('records_kept_days')}"
     if not settings.replay_share:
         idle.pop("replay_share", None)
-    for name, partner in idle.items():
+    for name, partner in (idle | _of_nats(settings)).items():
         if name in settings.model_fields_set:
             yield warning(f"{variable(name)} has no effect", f"It needs {partner}; set that, or remove it.")
+
+
+def _of_nats(settings: Settings) -> dict[str, str]:
+    names = ("nats_subject", "nats_stream", "nats_events") if settings.nats_url is None else ()
+    return dict.fromkeys(names, variable("nats_url"))

@@ -10,16 +10,16 @@ import asyncio
 import contextlib
 import itertools
 import json
-import ssl
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from callbridge.server.process import nats_words as words
+from callbridge.server.process.nats_trust import prepared
 from callbridge.server.process.nats_words import NatsFault
 from callbridge.server.process.own_threads import AFTER_CALLS, in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from nats.aio.client import Client
     from nats.aio.msg import Msg
@@ -237,7 +237,7 @@ async def _opened(
     from nats.aio.client import Client  # noqa: PLC0415 - an extra; that it is there was seen at the start
     from nats.errors import Error  # noqa: PLC0415 - as above
 
-    tls = await in_thread(AFTER_CALLS, partial(_tls, servers), "nats certificates")
+    tls, us = await in_thread(AFTER_CALLS, partial(prepared, servers), "files of NATS")
     client, told = Client(), _Told()
     try:
         async with asyncio.timeout(CONNECT_S):
@@ -252,7 +252,7 @@ async def _opened(
                 ping_interval=PING_EVERY_S,
                 error_cb=told.failed,
                 closed_cb=told.closed,
-                **_who_we_are(servers, tls),
+                **us,
             )
         tls.check(must_encrypt=servers.must_encrypt)
     except (TimeoutError, OSError, ValueError, Error) as error:
@@ -263,55 +263,6 @@ async def _opened(
         raise
     told.connection = connection = NatsConnection(client, receiver, Error)
     return client, connection
-
-
-def _who_we_are(servers: NatsServers, tls: _NotedTls) -> dict[str, Any]:
-    """What a server is told of us. The library asks for a secret after TLS, where there is any."""
-
-    def in_confidence(secret: str) -> Callable[[], str]:
-        def told() -> str:
-            tls.check(must_encrypt=servers.must_encrypt)
-            return secret
-
-        return told
-
-    if servers.credentials is not None:
-        return {"user_credentials": str(servers.credentials)}
-    if servers.token:
-        return {"token": in_confidence(servers.token)}
-    if servers.user:
-        return {"user": in_confidence(servers.user), "password": in_confidence(servers.password)}
-    return {}
-
-
-class _NotedTls(ssl.SSLContext):
-    """Knows whether it was used: the library speaks TLS where the server asks for it, and not otherwise."""
-
-    is_used = False
-
-    def wrap_bio(self, *arguments: Any, **more: Any) -> ssl.SSLObject:
-        self.is_used = True
-        return super().wrap_bio(*arguments, **more)
-
-    def check(self, *, must_encrypt: bool) -> None:
-        """Raises `NatsFault` where nothing was encrypted, and had to be."""
-        if must_encrypt and not self.is_used:
-            raise NatsFault(
-                "the server does not ask for TLS, and NATS_URL says tls://: nothing was told to it"
-            )
-
-
-def _tls(servers: NatsServers) -> _NotedTls:
-    """Whose certificates are trusted. Blocks while files are read."""
-    context = _NotedTls(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        if servers.authorities is None:
-            context.load_default_certs()
-        else:
-            context.load_verify_locations(servers.authorities)
-    except (OSError, ValueError) as error:
-        raise NatsFault(f"{servers.authorities} has no certificates ({words.in_words(error)})") from error
-    return context
 
 
 class _Told:

@@ -26,7 +26,7 @@ from callbridge.server.process.nats_words import MessageRefused, NatsFault
 from callbridge.server.process.own_threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from callbridge.records.database import Database
     from callbridge.records.outbox.deliveries import Outbox
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
 CLAIMED_AT_ONCE: Final = 256
 """Deliveries of one pass: a claim, the sending, and what came of it in one more transaction."""
+
+CLAIMED_AT_FIRST: Final = 64
+CLAIMED_CHARACTERS: Final = 4 * 1024 * 1024
+"""Of these as many as have about so many characters: whole calls are longer than facts, by far."""
 
 CALLS_AT_ONCE: Final = 32
 """Messages of different calls that are on their way together."""
@@ -136,10 +140,12 @@ class NatsSending:
     async def _send_over(self, connection: NatsConnection) -> NoReturn:
         """Raises `NatsFault` when the connection is no good any more."""
         settled: list[Settled] = []
+        count = CLAIMED_AT_FIRST
         while True:
-            claimed = await self._claimed(settled, CLAIMED_AT_ONCE)
+            claimed = await self._claimed(settled, count)
             settled = []
             if claimed:
+                count = next_count([len(delivery.event.content) for delivery in claimed])
                 done = await self._sent(connection, claimed)
                 done.tell_dead()
                 settled = done.settled()
@@ -261,6 +267,12 @@ class NatsSending:
     def _rest_s(self) -> float:
         rest_s = min(REST_FIRST_S * 2.0 ** min(self._faults - 1, 10), REST_MAX_S)
         return rest_s * (1 + JITTER * (2 * self._roll() - 1))
+
+
+def next_count(lengths: Sequence[int]) -> int:
+    """How many deliveries are claimed next, as those now at hand have these lengths in characters."""
+    fitting = CLAIMED_CHARACTERS * len(lengths) // max(sum(lengths), 1)
+    return min(max(fitting, 1), 2 * max(len(lengths), CLAIMED_AT_FIRST // 2), CLAIMED_AT_ONCE)
 
 
 @dataclass(slots=True)
