@@ -245,3 +245,12 @@ def running_redis() -> Iterator[redis_server.Server]:
     """A real server for this test process, in a folder of its own. Who stops it starts it again."""
     with redis_server.server() as server:
         yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.heavy)])
+def home_of_machines(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where `machines` keeps the state of all: a folder, or the address of a PostgreSQL."""
+    if request.param == "sqlite":
+        return tmp_path
+    url: str = request.getfixturevalue("shared_database")
+    return url

@@ -20,7 +20,7 @@ def ordered(path: str, status: int, body: object) -> tuple[str, list[str]]:
         return httpx.Response(status, json=body)
 
     with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://127.0.0.1:8081") as client:
-        return order(client, path, CALL), asked
+        return order([client], path, CALL), asked
 
 
 @pytest.mark.parametrize(("path", "last"), [(END_PATH, "end"), (HAND_OVER_PATH, "hand-over")])
@@ -44,3 +44,16 @@ def test_the_call_is_told_whoever_carries_it(path: str, last: str, carried_by: s
 def test_what_did_not_work_is_said(status: int, body: object, said: str) -> None:
     with pytest.raises(ServiceError, match=said.replace("?", r"\?")):
         ordered(END_PATH, status, body)
+
+
+def test_workers_are_asked_until_one_knows_the_call() -> None:
+    """Without a file each knows of its own calls alone."""
+
+    def worker(status: int) -> httpx.Client:
+        body = {"call_sid": CALL, "carried_by": "this process"} if status == 202 else {"error": "not here"}
+        transport = httpx.MockTransport(lambda _: httpx.Response(status, json=body))
+        return httpx.Client(transport=transport, base_url="http://127.0.0.1:8081")
+
+    assert "was told" in order([worker(404), worker(202), worker(500)], END_PATH, CALL)
+    with pytest.raises(ServiceError, match="not here"):
+        order([worker(404), worker(404)], END_PATH, CALL)

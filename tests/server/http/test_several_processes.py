@@ -70,10 +70,10 @@ class Sited(Machine):
         super().__post_init__()
         self.site = Site(self)
 
-    def write(self, *those: Fact) -> None:
-        """What the journal of this process writes of the call."""
+    def write(self, *those: Fact, call_sid: str = CALL) -> None:
+        """What the journal of this process writes of a call."""
         for fact in those:
-            self.desk.state.append(CALL, fact.kind, facts.encode(fact))
+            self.desk.state.append(call_sid, fact.kind, facts.encode(fact))
 
 
 STARTED = facts.StreamStarted(CALLER, CALLED, agent="default", source="MZ1")
@@ -84,8 +84,8 @@ def ended(reason: EndReason) -> facts.StreamEnded:
 
 
 @contextlib.asynccontextmanager
-async def sites(folder: Path, number: int = 2) -> AsyncIterator[list[Sited]]:
-    async with machines(folder, number, UNSIGNED, Sited) as made:
+async def sites(home: Path | str, number: int = 2) -> AsyncIterator[list[Sited]]:
+    async with machines(home, number, UNSIGNED, Sited) as made:
         yield [front for front in made if isinstance(front, Sited)]
 
 
@@ -93,9 +93,9 @@ def verbs(document: str) -> list[str]:
     return [verb.tag for verb in ET.fromstring(document)]  # noqa: S314 - our own document
 
 
-async def test_two_that_are_asked_at_once_tell_the_same(tmp_path: Path) -> None:
+async def test_two_that_are_asked_at_once_tell_the_same(home_of_machines: Path | str) -> None:
     """Who rings, and what follows a stream: one document with one token, and one call is counted."""
-    async with sites(tmp_path) as both:
+    async with sites(home_of_machines) as both:
         for number in range(4):
             form = FORM | {"CallSid": f"CA{number:032}", "From": f"+1415555020{number}"}
             first, second = await asyncio.gather(*(front.site.post("voice", form) for front in both))
@@ -108,9 +108,9 @@ async def test_two_that_are_asked_at_once_tell_the_same(tmp_path: Path) -> None:
         assert len(await both[0].desk.state.recent_calls(0.0)) == 4
 
 
-async def test_a_process_that_does_not_carry_a_call_goes_on_with_it(tmp_path: Path) -> None:
+async def test_a_process_that_does_not_carry_a_call_goes_on_with_it(home_of_machines: Path | str) -> None:
     """It knows what was said of its end; the one that had it frees the place, and is told nothing."""
-    async with sites(tmp_path) as (first, second):
+    async with sites(home_of_machines) as (first, second):
         await first.site.post("voice")
         first.write(STARTED, ended(EndReason.MEDIA_LOST))
         await first.desk.state.flush()
@@ -120,38 +120,35 @@ async def test_a_process_that_does_not_carry_a_call_goes_on_with_it(tmp_path: Pa
         assert verbs(await second.site.post("stream-ended?stream=2", IN_PROGRESS)) == ["Hangup"]
 
 
-@pytest.mark.parametrize(
-    ("path", "form", "what"),
-    [
-        ("stream-ended?stream=1", OVER, "ended"),
-        ("stream-ended?stream=1", IN_PROGRESS, "replaced"),
-        ("call-status", OVER, "ended"),
-        ("/calls/{}/end", None, "end"),
-        ("/calls/{}/hand-over", None, "hand_over"),
-    ],
+TOLD: tuple[tuple[str, Mapping[str, str] | None, str], ...] = (
+    ("stream-ended?stream=1", OVER, "ended"),
+    ("stream-ended?stream=1", IN_PROGRESS, "replaced"),
+    ("call-status", OVER, "ended"),
+    ("/calls/{}/end", None, "end"),
+    ("/calls/{}/hand-over", None, "hand_over"),
 )
+"""What Twilio asks, or an operator, and what the process that carries the call is told."""
+
+
 async def test_the_process_that_carries_a_call_is_told(
-    tmp_path: Path, path: str, form: dict[str, str] | None, what: str, monkeypatch: pytest.MonkeyPatch
+    home_of_machines: Path | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What Twilio or an operator says of it to another one. Of what nobody carries nobody is told."""
+    """What another one has learnt of it. Of what nobody carries nobody is told."""
     told: list[tuple[str, str]] = []
-    async with sites(tmp_path) as (first, second):
+    async with sites(home_of_machines) as (first, second):
         monkeypatch.setattr(second.desk.state, "tell_carrier", lambda sid, what: told.append((sid, what)))
-
-        async def happens() -> int:
-            if form is not None:
-                await second.site.post(path, form)
-                return 200
-            return (await second.site.control.post(path.format(CALL))).status_code
-
-        if form is None:
-            assert await happens() == 404
-        await first.site.post("voice")
-        first.write(STARTED)
-        await first.desk.state.flush()
-        assert told == []
-        assert await happens() == (200 if form is not None else 202)
-        assert told == [(CALL, what)]
+        for number, (path, form, what) in enumerate(TOLD):
+            call_sid = f"CA{number:032}"
+            nobodys = await second.site.control.post(f"/calls/{call_sid}/end")
+            await first.site.post("voice", FORM | {"CallSid": call_sid, "From": f"+1415555030{number}"})
+            first.write(STARTED, call_sid=call_sid)
+            await first.desk.state.flush()
+            if form is None:
+                assert (await second.site.control.post(path.format(call_sid))).status_code == 202
+            else:
+                await second.site.post(path, {**form, "CallSid": call_sid})
+            assert (nobodys.status_code, told) == (404, [(call_sid, what)])
+            told.clear()
 
 
 @pytest.mark.parametrize(("path", "told"), [("end", "end asked"), ("hand-over", "hand over")])
@@ -171,9 +168,9 @@ async def test_who_cannot_tell_another_process_says_so() -> None:
     assert "the database is away" in answer.json()["error"]
 
 
-async def test_an_operator_sees_the_other_processes(tmp_path: Path) -> None:
+async def test_an_operator_sees_the_other_processes(home_of_machines: Path | str) -> None:
     """By name, with their calls."""
-    async with sites(tmp_path) as (first, second):
+    async with sites(home_of_machines) as (first, second):
         second.desk.state.carry(CALL, "a key")
         await second.desk.state.flush()
         seen = (await first.site.control.get("/readyz")).json()
@@ -186,9 +183,9 @@ def leaves(front: FrontDesk) -> None:
         front.desk.drain.signalled()
 
 
-async def test_who_can_go_on_elsewhere_waits_a_moment_only(tmp_path: Path) -> None:
+async def test_who_can_go_on_elsewhere_waits_a_moment_only(home_of_machines: Path | str) -> None:
     """Words and a long pause are for those whose next process is not there yet."""
-    async with sites(tmp_path) as (first, second):
+    async with sites(home_of_machines) as (first, second):
         await first.site.post("voice")
         first.write(STARTED, ended(EndReason.HANDED_OVER))
         leaves(first)

@@ -103,3 +103,20 @@ async def test_shell_leaves_no_timer_when_it_is_cancelled() -> None:
             await drain.run_until_stopped()
     await asyncio.sleep(0.05)  # A timer that was set later, for later: by then its own would have gone off.
     assert call.told == []
+
+
+async def test_each_step_is_told_to_who_watches() -> None:
+    """So that other processes know which of them leaves."""
+    drain, _call = with_a_call(DRAIN_S)
+    told: list[tuple[DrainStep, bool]] = []
+    drain.watch(lambda: told.append((drain.step, drain.is_leaving)))
+    drain.begin()
+    drain.undo()
+    for _ in range(2):
+        drain.signalled()
+    assert told[:4] == [
+        (DrainStep.DRAINING, False),
+        (DrainStep.SERVING, False),
+        (DrainStep.DRAINING, False),
+        (DrainStep.HANDING_OVER, True),
+    ]

@@ -38,7 +38,7 @@ DOLLAR = 1_000_000
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second is fifty milliseconds."""
     monkeypatch.setattr("callbridge.switchboard.liveness.SILENT_S", 0.05)
-    monkeypatch.setattr("callbridge.switchboard.liveness.WAIT_S", 0.3)
+    monkeypatch.setattr("callbridge.switchboard.liveness.WAIT_S", 0.1)
     monkeypatch.setattr("callbridge.server.process.live_calls.LOOK_EVERY_S", 0.001)
 
 
@@ -135,11 +135,13 @@ async def test_a_model_that_is_down_elsewhere_is_looked_at_from_here(is_there: b
 
 
 @pytest.mark.usefixtures("quick")
-async def test_three_processes_tell_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through one file: money, a model that is down, and a call that has come back to another process."""
+async def test_three_processes_tell_each_other(
+    home_of_machines: Path | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through what they share: money, a model that is down, a call that has come back to another process."""
     monkeypatch.setattr("callbridge.state.sqlite_file.SqliteHome.poll_every_s", 0.02)
     caps = {"CALLBRIDGE_SPEND_PER_HOUR_MAX": "10"}
-    async with machines(tmp_path, 3, caps) as (first, second, third):
+    async with machines(home_of_machines, 3, caps) as (first, second, third):
         desks = [front.desk for front in (first, second, third)]
         call, model = LiveCall(), desks[0].settings.realtime_model
         desks[0].live_calls.add(CALL, call)

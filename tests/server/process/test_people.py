@@ -185,3 +185,22 @@ async def test_a_process_that_ends_rings_nobody_any_more() -> None:
         await comes(lambda: bool(rest.rung))
     service.desk.people.let_go(CALL)
     assert not service.told
+
+
+async def test_nobody_is_given_up_because_the_state_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has become of them is seen when it is back."""
+    service, rest = Service(), Rest()
+    stored = service.state.events
+
+    async def read(call_sid: str) -> Any:
+        return () if service.state.told_trouble else await stored(call_sid)
+
+    monkeypatch.setattr(service.state, "events", read)
+    async with service.served(rest):
+        service.state.told_trouble = "the database is away"
+        service.ask()
+        await comes(lambda: len(rest.rung) == 1)
+        service.state.told_trouble = None
+        service.writes(t.PersonReported("MZ1-1", "busy"))
+        await comes(lambda: bool(service.told))
+    assert [told.outcome for told in service.told] == [TransferOutcome.BUSY]

@@ -35,11 +35,11 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("patient")
-async def test_a_storm_of_one_caller_counts_once(tmp_path: Path) -> None:
+async def test_a_storm_of_one_caller_counts_once(home_of_machines: Path | str) -> None:
     """At three processes with one file: as many are taken as one of them would take."""
     callers = {"+14155550100": 2, "+14155550200": 12, "anonymous": 10}
     limits = {"CALLBRIDGE_CALLS_PER_CALLER_OF": "+14155550200=12"} | MANY
-    async with machines(tmp_path, 3, limits) as desks:
+    async with machines(home_of_machines, 3, limits) as desks:
         for caller, taken in callers.items():
             told = await storm(desks, 30, caller)
             assert (told.pop(None), told.total()) == (taken, 30 - taken)
@@ -48,9 +48,9 @@ async def test_a_storm_of_one_caller_counts_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("patient")
-async def test_starts_of_one_caller_count_once(tmp_path: Path) -> None:
+async def test_starts_of_one_caller_count_once(home_of_machines: Path | str) -> None:
     """Five in ten minutes, however many of them are over."""
-    async with machines(tmp_path, 3, {"CALLBRIDGE_CALLS_PER_CALLER": "0"} | MANY) as desks:
+    async with machines(home_of_machines, 3, {"CALLBRIDGE_CALLS_PER_CALLER": "0"} | MANY) as desks:
         assert (await storm(desks, 12, CALLER))[None] == 5
         for n in range(12):
             desks[0].desk.release(f"{CALLER}-{n}")
@@ -60,10 +60,10 @@ async def test_starts_of_one_caller_count_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("patient")
-async def test_a_place_follows_its_call(tmp_path: Path) -> None:
+async def test_a_place_follows_its_call(home_of_machines: Path | str) -> None:
     """Claimed at one process, carried by another, kept while the stream comes back, free at its end."""
     limits = {"CALLBRIDGE_CALLS_PER_CALLER": "1", "CALLBRIDGE_CALLS_PER_CALLER_10_MINUTES": "0"}
-    async with machines(tmp_path, 3, limits) as (first, second, third):
+    async with machines(home_of_machines, 3, limits) as (first, second, third):
 
         async def is_taken(call_sid: str) -> bool:
             for front in (first, second):
@@ -113,8 +113,8 @@ async def test_who_cannot_be_judged_in_time(is_shared: bool, monkeypatch: pytest
     once that can be written, and holds nothing. A disk of one's own that hesitates keeps nobody out.
     """
     monkeypatch.setattr("callbridge.server.process.taking.CLAIM_S", 0.01)
-    monkeypatch.setattr("callbridge.server.process.taking._shares_state", lambda _desk: is_shared)
-    front = FrontDesk()
+    shared = {"CALLBRIDGE_SHARED_STATE": "database", "DATABASE_URL": "postgresql://127.0.0.1/calls"}
+    front = FrontDesk(shared if is_shared else {})
     front.state.is_stalled = True
     told = await offer(front.desk, CALL, CALLER, MODEL)
     assert told is (DeclineReason.STATE if is_shared else None)

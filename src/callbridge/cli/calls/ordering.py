@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -19,6 +20,8 @@ from callbridge.server.http.orders import END_PATH, HAND_OVER_PATH, Ordered
 from callbridge.server.http.recorded_calls import Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import httpx
 
 _Sid: TypeAlias = Annotated[str, typer.Argument(metavar="SID", help="Its CallSid, whole.")]
@@ -49,24 +52,39 @@ def _order(path: str, call_sid: str, url: str | None) -> None:
     settings = settings_or_refusal()
     try:
         with service_clients(settings, url) as clients:
-            typer.echo(order(clients[0], path, call_sid))
+            typer.echo(order(clients, path, call_sid))
     except ServiceError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
 
 
-def order(client: httpx.Client, path: str, call_sid: str) -> str:
-    """Asks for it; answers what was said to it.
+def order(clients: Sequence[httpx.Client], path: str, call_sid: str) -> str:
+    """Asks one worker after the other for it; answers what was said to it.
+
+    Workers without a common state know of their own calls alone.
 
     Raises:
         ServiceError: no such call is live, or the service cannot be asked.
     """
+    for client in clients[:-1]:
+        with contextlib.suppress(_NotHereError):
+            return _asked(client, path, call_sid)
+    return _asked(clients[-1], path, call_sid)
+
+
+class _NotHereError(ServiceError):
+    """This worker knows of no such call."""
+
+
+def _asked(client: httpx.Client, path: str, call_sid: str) -> str:
     with in_words(client):
         response = client.post(path.format(sid=call_sid))
     refuse_strangers(client, response)
     try:
         if response.status_code != http.HTTPStatus.ACCEPTED:
-            raise ServiceError(msgspec.json.decode(response.content, type=Refusal).error)
+            why = msgspec.json.decode(response.content, type=Refusal).error
+            is_there = response.status_code != http.HTTPStatus.NOT_FOUND
+            raise ServiceError(why) if is_there else _NotHereError(why)
         ordered = msgspec.json.decode(response.content, type=Ordered)
     except msgspec.DecodeError as error:
         raise ServiceError(

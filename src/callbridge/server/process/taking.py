@@ -49,7 +49,7 @@ async def _may_call(desk: Desk, call_sid: str, key: str) -> bool | None:
     """Whether the caller may have one more call; None where nobody can say that."""
     claim = desk.state.claim_place(call_sid, key, desk.callers.of(key), desk.wall_now())
     may_call = await within(CLAIM_S, claim)
-    if may_call is None and desk.state.trouble is None and not _shares_state(desk):
+    if may_call is None and desk.state.trouble is None and desk.settings.shared_state_url is None:
         return True  # A disk that hesitates keeps nobody out. One that hangs is in trouble soon.
     if may_call is None:
         desk.state.free_place(call_sid)  # The answer may be late, and nobody waits for it.
@@ -66,8 +66,3 @@ def carried(desk: Desk, call_sid: str, caller: str, *, continues: bool) -> None:
 def stream_ended(desk: Desk, call_sid: str, *, comes_back: bool) -> None:
     """The stream that carried the call here has ended. Its place is kept while another is to come."""
     desk.state.keep_place(call_sid, RESERVED_S if comes_back else 0.0)
-
-
-def _shares_state(desk: Desk) -> bool:
-    """Whether the state is a database, which other machines have as well."""
-    return getattr(desk.settings, "shared_state", "off") != "off"
