@@ -343,6 +343,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "twilio": ("callbridge.telephony",),
     "aiohttp": ("callbridge.telephony.rest",),
     "sqlalchemy": ("callbridge.state", "callbridge.records"),
+    "redis": ("callbridge.state",),
     "alembic": ("callbridge.records",),
     "psycopg": ("callbridge.records",),
     "cryptography": ("callbridge.records",),
@@ -644,6 +645,7 @@ BROAD = {
         "_close",
     ): "what cannot be said to a peer any more is dropped with its socket",
     ("callbridge.state.writer", "Writer._is_round_done"): "all calls depend on this thread",
+    ("callbridge.state.redis_writer", "RedisWriter._is_round_done"): "so do their memory and tokens",
     ("callbridge.records.taping", "Taping._run"): "a fault of ours costs one tape, and not all to come",
     ("callbridge.records.replaying", "_Player.play"): "whatever the played code raises is a difference",
     ("callbridge.records.shipping", "Shipping._round"): "all records depend on this thread",
@@ -883,7 +885,7 @@ CALLED_BY_ASYNCIO = "callbridge.testing.virtual"
 
 NOTED_CALLS = {
     f"callbridge.state.{owner}.recent_calls": "who tests limits of callers sees what was noted"
-    for owner in ("memory_state.MemoryState", "stored_state.StoredState", "state.State")
+    for owner in ("divided_state.DividedState",)  # Which asks one of the others.
 }
 
 READ_BY_TESTS = {

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import redis_server
 from callbridge.records.database import Database
 from callbridge.records.migrating import migrate
 from callbridge.server import preparing
@@ -141,6 +142,27 @@ def test_a_database_that_does_not_answer_keeps_no_service_from_starting(tmp_path
     assert "password-1" not in note.what
 
 
+def test_a_redis_that_does_not_answer_keeps_no_service_from_starting(tmp_path: Path) -> None:
+    pytest.importorskip("redis")
+    rehearsal = rehearse(settings(tmp_path, REDIS_URL="redis://:password-1@127.0.0.1:9/0"))
+    assert rehearsal.faults == ()
+    away, _records = rehearsal.notes
+    assert away.what.startswith("Redis at redis://127.0.0.1:9/0 cannot be reached")
+    assert "no new call is taken" in str(away.remedy)
+    assert "password-1" not in away.what
+
+
+def test_a_redis_that_forgets_is_found(tmp_path: Path, running_redis: redis_server.Server) -> None:
+    running_redis.asked("CONFIG SET appendonly no")
+    try:
+        rehearsal = rehearse(settings(tmp_path, REDIS_URL=running_redis.address))
+    finally:
+        running_redis.asked("CONFIG SET appendonly yes")
+    kept, forgets, _records = rehearsal.notes
+    assert kept.what == f"live calls' memory and used tokens are in Redis at {running_redis.address}"
+    assert "its appendonly is off" in forgets.what
+
+
 @pytest.mark.heavy
 def test_a_server_whose_tables_are_not_made_is_found(tmp_path: Path, postgres_database: str) -> None:
     (fault,) = rehearse(settings(tmp_path, DATABASE_URL=postgres_database)).faults
@@ -190,10 +212,10 @@ def test_fault_of_a_file_on_trial_names_the_one_that_is_meant(
 ) -> None:
     """A network share, for example, takes files, but not SQLite's."""
 
-    def refuse(path: Path, **_: object) -> None:
-        raise StateError(f"The file system of {path} cannot hold it.")
+    def refuse(told: Settings) -> None:
+        raise StateError(f"The file system of {told.state_path} cannot hold it.")
 
-    monkeypatch.setattr(preparing, "open_state", refuse)
+    monkeypatch.setattr(preparing, "opened_state", refuse)
     subject = settings(tmp_path)
     (fault,) = rehearse(subject).faults
     assert fault.what == f"The file system of {subject.state_path} cannot hold it"

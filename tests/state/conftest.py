@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+import redis_server
+from callbridge.state.divided_state import DividedState
 from callbridge.state.memory_state import MemoryState
+from callbridge.state.opening import open_state
 from callbridge.state.postgres_state import PostgresState
 from callbridge.state.sqlite_file import SqliteHome
 from callbridge.state.sqlite_state import SqliteState
@@ -33,20 +37,32 @@ def kept() -> Retention:
     return KEPT
 
 
-@pytest.fixture(params=["memory", "sqlite", POSTGRES])
+@pytest.fixture(params=["memory", "sqlite", "redis", POSTGRES])
 async def state(
     request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, kept: Retention
 ) -> AsyncIterator[State]:
+    path = tmp_path / "state.db"
     match request.param:
         case "memory":
             made: State = MemoryState(clock, kept)
         case "sqlite":
-            made = SqliteState(tmp_path / "state.db", clock, kept)
+            made = SqliteState(path, clock, kept)
+        case "redis":
+            made = _in_redis(path, request.getfixturevalue("running_redis"), clock, kept)
         case _:
             url: str = request.getfixturevalue("shared_database")
             made = PostgresState(url, lambda: MemoryState(clock, kept), clock, kept, now=clock)
     yield made
     await made.close()
+
+
+def _in_redis(path: Path, server: redis_server.Server, clock: Clock, kept: Retention) -> State:
+    """Live calls in an empty database of Redis, whose time passes with the clock's; the rest in a file."""
+    url = server.database()
+    clock.passing.append(partial(redis_server.pass_time, url))
+    state = open_state(path, clock, kept, redis_url=url)
+    assert isinstance(state, DividedState)
+    return state
 
 
 class Opening:

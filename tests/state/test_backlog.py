@@ -77,7 +77,7 @@ def test_written_through_a_number() -> None:
     assert not backlog.is_written_through(backlog.told)
 
 
-@given(st.lists(st.sampled_from(["detail", "end", "take", "done", "put_back"]), max_size=80))
+@given(st.lists(st.sampled_from(["detail", "end", "take", "take_some", "done", "put_back"]), max_size=80))
 def test_nothing_but_details_is_lost_and_order_is_kept(steps: list[str]) -> None:
     """Against the plainest model: all that was told, less what is written."""
     backlog = Backlog(waiting_max=4)
@@ -92,6 +92,8 @@ def test_nothing_but_details_is_lost_and_order_is_kept(steps: list[str]) -> None
             backlog.put(told[-1])
         elif step == "take" and batch is None:
             batch = tuple(backlog.take().values())
+        elif step == "take_some" and batch is None:
+            batch = tuple(backlog.take_some(2).values())
         elif step == "done" and batch is not None:
             written.extend(batch)
             batch = None

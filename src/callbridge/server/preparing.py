@@ -15,18 +15,19 @@ from callbridge.agents.agent import AgentError
 from callbridge.observe.loop_watch import LoopWatch
 from callbridge.observe.tracing.exporting import TracesError
 from callbridge.records.errors import RecordsError
+from callbridge.server.config.check_redis import redis_notes
 from callbridge.server.config.check_start import Rehearsal
 from callbridge.server.config.clip import ClipError, load_clip
 from callbridge.server.config.findings import Finding, Level, ok, warning
 from callbridge.server.config.records import records_file
-from callbridge.server.config.retention import retention
 from callbridge.server.config.webhooks import WebhooksError
 from callbridge.server.config.who_answers import who_answers
 from callbridge.server.http.app import create_app
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
+from callbridge.server.process.opened_state import opened_state
 from callbridge.server.process.records import is_older
-from callbridge.state.opening import open_state, trial_path
+from callbridge.state.opening import trial_path
 from callbridge.state.state import StateError
 
 if TYPE_CHECKING:
@@ -77,9 +78,7 @@ def prepare(settings: Settings) -> Prepared:
     except ClipError as error:
         findings.append(_fault(error))
     try:
-        state = open_state(
-            settings.state_path, retention=retention(settings), shared_url=settings.shared_state_url
-        )
+        state = opened_state(settings)
     except StateError as error:
         findings.append(_fault(error))
     if roster is None or state is None or findings:
@@ -116,7 +115,9 @@ def rehearse(settings: Settings) -> Rehearsal:
             return Rehearsal(error.roster, _as_meant(error.findings, on_trial))
         records: RecordKeeping | None = prepared.app.state.desk.records
         asyncio.run(prepared.state.close())
-        notes = [] if prepared.state.away is None else [_away(prepared.state.away)]
+        notes = [*redis_notes(settings)]
+        if prepared.state.away is not None:
+            notes.append(_away(prepared.state.away))
         if records is not None:
             notes.append(_about(settings, records))
             records.database.close()

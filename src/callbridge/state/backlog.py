@@ -7,12 +7,15 @@ No thread, no lock: whoever uses it from two threads holds a lock.
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from callbridge.state.state import EVENTS_WAITING_MAX
 from callbridge.state.writes import EventWrite, JournalDropped, Journaled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from callbridge.state.writes import Write
 
 
@@ -86,6 +89,15 @@ class Backlog:
         for number, write in self._waiting.items():
             self._look_at(number, write)
         self._shed_beyond_the_bound()
+
+    def take_some(self, at_most: int) -> Mapping[int, Write]:
+        """As `take`, but so many at most, the oldest, and by number."""
+        self.take()
+        self._waiting = dict(islice(self._in_flight.items(), at_most, None))
+        self._in_flight = dict(islice(self._in_flight.items(), at_most))
+        for number, write in self._waiting.items():
+            self._look_at(number, write)
+        return self._in_flight
 
     def is_written_through(self, number: int) -> bool:
         """Whether nothing waits that came as `number` or before."""

@@ -9,8 +9,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from callbridge.state.divided_state import DividedState
 from callbridge.state.memory_state import MemoryState
-from callbridge.state.state import KEPT
+from callbridge.state.neighbours import new_process
+from callbridge.state.state import KEPT, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,18 +27,41 @@ def open_state(
     *,
     process: str | None = None,
     shared_url: str | None = None,
+    redis_url: str | None = None,
 ) -> State:
     """The state in the file at `path`, which is made if there is none; without a path, in memory only.
 
-    With `shared_url` it is in PostgreSQL, and only the journal here.
+    With `shared_url` it is in PostgreSQL, and only the journal here. With `redis_url` what live calls have
+    said and used tokens are in Redis, which need not answer yet.
 
     `process` is the name of this start of callbridge; by default a new one.
 
     Blocks until the file was checked: call it before the first call is taken.
 
     Raises:
-        StateError: The file or the database cannot be used. The message says why and what to do.
+        StateError: The file or the database cannot be used, or a library is missing. The message says why
+            and what to do.
     """
+    process = process or new_process()
+    if redis_url is None:
+        return _without_redis(path, clock, retention, process, shared_url)
+    try:
+        from callbridge.state.redis_calls import RedisCalls  # noqa: PLC0415 - its client is an extra
+    except ImportError as error:
+        raise StateError(
+            "REDIS_URL is set, and the client of Redis is not installed. Run: pip install 'callbridge[redis]'"
+        ) from error
+    rest = _without_redis(path, clock, retention, process, shared_url)
+    return DividedState(RedisCalls(redis_url, process, clock, retention), rest)
+
+
+def _without_redis(
+    path: Path | None,
+    clock: Callable[[], float],
+    retention: Retention,
+    process: str,
+    shared_url: str | None,
+) -> State:
     if path is None and shared_url is None:
         return MemoryState(clock, retention, process=process)
     # SQLAlchemy takes a fifth of a second to import; who keeps no file does not wait for it.

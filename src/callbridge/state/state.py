@@ -107,8 +107,8 @@ class CallEvent:
     """JSON text."""
 
 
-class State(CallerMemory, TextNotes, Places, Neighbours, Protocol):
-    """What survives. No method raises because of a disk or a file, and none blocks the event loop."""
+class CallMemory(Protocol):
+    """What is kept of live calls. No method raises because of a disk or a file, and none blocks the loop."""
 
     def append(self, call_sid: str, kind: str, body: bytes) -> None:
         """Queues an event of a call; returns at once."""
@@ -125,6 +125,31 @@ class State(CallerMemory, TextNotes, Places, Neighbours, Protocol):
         Whether the token has expired is the caller's to judge. While nothing can be written, this process
         alone judges who is first: a call is not refused because a disk is full.
         """
+
+    async def flush(self) -> bool:
+        """Whether all that was queued before is written. Returns when it is, or when there is trouble."""
+
+    async def close(self) -> None:
+        """Writes what waits, as `flush` does, and stops. What is told to a closed state is lost."""
+
+    async def died(self) -> str:
+        """Why nothing will be kept any more in this process. Returns once that is so; a close is none."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be kept at the moment, in words for an operator; or nothing. Any thread may ask."""
+
+    @property
+    def unwritten(self) -> Unwritten:
+        """What waits to be written. Any thread may ask."""
+
+    @property
+    def events_shed(self) -> int:
+        """How many events were lost for want of room since the start, all of them memory details."""
+
+
+class State(CallMemory, CallerMemory, TextNotes, Places, Neighbours, Protocol):
+    """What survives. No method raises because of a disk or a file, and none blocks the event loop."""
 
     def note_call(self, caller_key: str, at: float) -> None:
         """Queues that this caller called."""
@@ -145,27 +170,6 @@ class State(CallerMemory, TextNotes, Places, Neighbours, Protocol):
     def journal(self) -> Journal:
         """What is on its way to the records."""
 
-    async def flush(self) -> bool:
-        """Whether all that was queued before is written. Returns when it is, or when there is trouble."""
-
-    async def close(self) -> None:
-        """Writes what waits, as `flush` does, and stops. What is told to a closed state is lost."""
-
-    async def died(self) -> str:
-        """Why nothing will be kept any more in this process. Returns once that is so; a close is none."""
-
-    @property
-    def trouble(self) -> str | None:
-        """Why nothing can be kept at the moment, in words for an operator; or nothing. Any thread may ask."""
-
-    @property
-    def unwritten(self) -> Unwritten:
-        """What waits to be written. Any thread may ask."""
-
     @property
     def away(self) -> str | None:
         """Why what is shared could not be used at the start, in the same words; or nothing."""
-
-    @property
-    def events_shed(self) -> int:
-        """How many events were lost for want of room since the start, all of them memory details."""

@@ -207,6 +207,9 @@ WRONG = {
     "letters, digits, - and _, perhaps in parts": "nats_subject=calls.>, nats_subject=a..b, nats_subject=a b",
     "which is no kind of facts. There are": "nats_events=fact.x",
     "has 'completed'; there are call.completed": "nats_events=completed",
+    "such as redis://host:6379/0": "redis_url=http://redis, redis_url=redis, redis_url=redis://, "
+    "redis_url=redis://host:x",
+    "the number of a database": "redis_url=redis://host/calls",
     "must have at least 32 characters": "secret_key=0123456789abcdef0123456789abcde",
 }
 """What is said of these fields with these values."""
@@ -348,6 +351,7 @@ def test_all_secrets_are_known_to_whoever_blanks_them() -> None:
         "CALLBRIDGE_OTHER_AUTH_TOKENS": "first one, second one",
         "TWILIO_API_KEY_SID": f"SK{'0' * 32}",
         "DATABASE_URL": EXAMPLES["database_url"],
+        "REDIS_URL": EXAMPLES["redis_url"],
         "CALLBRIDGE_RECORDINGS_KEY_ID": "made-up-id",
         "CALLBRIDGE_RECORDS_KEY": EXAMPLES["records_key"],
         "CALLBRIDGE_WEBHOOK_URL": EXAMPLES["webhook_url"],
@@ -355,7 +359,15 @@ def test_all_secrets_are_known_to_whoever_blanks_them() -> None:
         "NATS_URL": "tls://calls:pass%2Fword-2@a.example.com, tls://b.example.com",
     }
     subject = settings(**values | whole)
-    shown_alone = {"first one", "second one", "password-1", "pass%2Fword-2", "pass/word-2", *signing}
+    shown_alone = {
+        "first one",
+        "second one",
+        "password-1",
+        "password-2",
+        "pass%2Fword-2",
+        "pass/word-2",
+        *signing,
+    }
     assert {*(values | whole).values(), *shown_alone} - set(subject.secrets) == {
         whole["TWILIO_API_KEY_SID"],
         "made-up-id",
@@ -409,6 +421,7 @@ EXAMPLES = {
     "records_key": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
     "words_kept_days": "7",
     "database_url": "postgresql://records:password-1@db.example.com/calls",
+    "redis_url": "rediss://calls:password-2@redis.example.com:6380/1",
     "spend_per_call_max": "1",
     "state_path": "state.sqlite",
     "text_from": f"MG{'0' * 32}",
@@ -432,7 +445,7 @@ EXAMPLES = {
 
 BY_OTHERS_NAMES = (
     *("TWILIO_API_KEY_SID", "TWILIO_API_KEY_SECRET", "TWILIO_REGION", "TWILIO_EDGE"),
-    *("DATABASE_URL", "NATS_URL", "OPENAI_ADMIN_KEY"),
+    *("DATABASE_URL", "NATS_URL", "REDIS_URL", "OPENAI_ADMIN_KEY"),
     *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"),
     *("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"),
 )

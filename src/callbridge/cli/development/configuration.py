@@ -123,6 +123,7 @@ def development_settings(
             **changed,
             **unlimited,
             "state_path": None,
+            "redis_url": None,
             **_kept(folder),
             "control_port": 0,
             "drain_seconds": min(settings.drain_seconds, DRAIN_S),

@@ -126,8 +126,21 @@ def _database_url(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _redis_url(secret: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(secret.get_secret_value())
+        is_whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # Its words would have the address in them, and the password.
+        is_whole = False
+    if not is_whole or parts.scheme not in {"redis", "rediss"}:
+        raise ValueError("must be an address such as redis://host:6379/0, or rediss:// with TLS")
+    if not re.fullmatch(r"/?\d*", parts.path):
+        raise ValueError("must end in the number of a database: redis://host:6379/0")
+    return secret
+
+
 def password_in(url: str) -> str:
-    """The password in an address of a database, which may be shown without it; empty for none."""
+    """The password in an address of a database or of Redis, which may be shown without it; empty for none."""
     try:
         return unquote(urlsplit(url).password or "")
     except ValueError:
@@ -348,6 +361,7 @@ VendorsName = Annotated[str, AfterValidator(_vendors_name)]
 Host = Annotated[str, AfterValidator(_host)]
 BaseUrl = Annotated[str, AfterValidator(base_url)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 RealtimeUrl = Annotated[str, AfterValidator(_realtime_url)]
 LogLevel = Annotated[str, AfterValidator(_level)]
 OutputLimit = Annotated[int | Literal["inf"], BeforeValidator(_output_limit)]

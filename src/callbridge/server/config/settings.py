@@ -39,6 +39,7 @@ from callbridge.server.config.setting_values import (
     PhoneNumber,
     PriceFile,
     RealtimeUrl,
+    RedisUrl,
     SayLanguage,
     SayVoice,
     SecretKey,
@@ -265,6 +266,9 @@ class Settings(
     state_path: Path | None = None
     """A SQLite file that outlives the process; not set keeps all in memory. The image sets one."""
 
+    redis_url: RedisUrl | None = None
+    """A Redis in which processes share live calls' memory and used tokens: redis:// or rediss://."""
+
     state_kept_hours: int = Field(24, ge=1, le=168)
     """How long the outline of a call is kept, without words or numbers: no call at Twilio is longer."""
 
@@ -363,11 +367,11 @@ class Settings(
         """All that must be shown nowhere, single ones of a list too."""
         values = (getattr(self, field) for field in type(self).model_fields)
         hidden = (value.get_secret_value() for value in values if isinstance(value, SecretStr))
-        url = "" if self.database_url is None else self.database_url.get_secret_value()
-        password = password_in(url)
+        addresses = (url.get_secret_value() for url in (self.database_url, self.redis_url) if url is not None)
+        passwords = filter(None, map(password_in, addresses))
         signing = () if self.webhook_secret is None else listed(self.webhook_secret)
         own = (*self.auth_tokens, *self.records_keys, *signing, *self.nats_secrets, *self.traces_secrets)
-        return (*hidden, *own, *([password] if password else []))
+        return (*hidden, *own, *passwords)
 
     @property
     def transcribes(self) -> bool:

@@ -17,7 +17,6 @@ from callbridge.server.config.addresses import MEDIA_STREAM_PATH
 from callbridge.server.config.check_money import in_words, models_without_price, spend_caps
 from callbridge.server.config.clip import load_clip
 from callbridge.server.config.plan import Plans, call_limits
-from callbridge.server.config.retention import retention
 from callbridge.server.config.settings import read_settings
 from callbridge.server.config.who_answers import who_answers
 from callbridge.server.http.debugger import debugger_router
@@ -34,13 +33,13 @@ from callbridge.server.http.webhooks import webhook_router
 from callbridge.server.process.after_calls import lives_of_records, open_all_records
 from callbridge.server.process.desk import Desk, open_desk
 from callbridge.server.process.neighbours import live_among_neighbours
+from callbridge.server.process.opened_state import opened_state
 from callbridge.server.process.organs import guarded, watch_state
 from callbridge.server.process.probe import probe_forever
 from callbridge.server.process.refusals import count_refusals
 from callbridge.server.process.reporting import Journal, ModelHealth, SpendMeter
 from callbridge.server.process.texting import Texting
 from callbridge.server.process.tracing import open_tracing, sent
-from callbridge.state.opening import open_state
 from callbridge.switchboard.spending import ENDS_CALLS_AT_PERCENT
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def create_app(
     desk = open_desk(
         settings,
         Plans(settings, roster, limits or call_limits(settings)),
-        state=state or _own_state(settings, wall_clock),
+        state=state or opened_state(settings, wall_clock),
         drain=drain,
         live_calls=live_calls,
         loop_watch=loop_watch,
@@ -121,11 +120,6 @@ def create_app(
     open_all_records(desk)
     desk.tracing = open_tracing(settings, wall_clock, loop_watch)
     return _app(desk, _media_door(desk, observers))
-
-
-def _own_state(settings: Settings, wall_clock: Callable[[], float]) -> State:
-    kept = retention(settings)
-    return open_state(settings.state_path, wall_clock, kept, shared_url=settings.shared_state_url)
 
 
 def _app(desk: Desk, door: MediaDoor) -> FastAPI:
