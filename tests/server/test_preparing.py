@@ -9,10 +9,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from typer.testing import CliRunner
 
 import redis_server
+from callbridge.cli import app
 from callbridge.records.database import Database
 from callbridge.records.migrating import migrate
 from callbridge.server import preparing
@@ -20,7 +23,10 @@ from callbridge.server.config.settings import Settings
 from callbridge.server.preparing import StartError, prepare, rehearse
 from callbridge.state.opening import open_state
 from callbridge.state.state import StateError
-from desks import made_settings
+from desks import NEEDED, made_settings
+
+if TYPE_CHECKING:
+    from postgres import Server
 
 
 def settings(folder: Path, **changes: str) -> Settings:
@@ -167,6 +173,33 @@ def test_a_redis_that_forgets_is_found(tmp_path: Path, running_redis: redis_serv
 def test_a_server_whose_tables_are_not_made_is_found(tmp_path: Path, postgres_database: str) -> None:
     (fault,) = rehearse(settings(tmp_path, DATABASE_URL=postgres_database)).faults
     assert "have no tables yet. Run `callbridge migrate`" in fault.what
+
+
+@pytest.mark.heavy
+def test_a_shared_state_is_made_by_migrate(
+    tmp_path: Path, postgres_database: str, postgres_server: Server
+) -> None:
+    """Once for all machines. Without it nobody starts; a server that is away keeps nobody from it."""
+    given = {"CALLBRIDGE_SHARED_STATE": "database", "DATABASE_URL": postgres_database}
+    subject = settings(tmp_path, **given)
+    faults = rehearse(subject).faults
+    assert "The state in PostgreSQL" in faults[0].what
+    assert "has no tables yet. Run `callbridge migrate`" in faults[0].what
+    for words in ("the tables of the shared state are made: version 1", "the shared state has version 1"):
+        ended = CliRunner().invoke(app, ["migrate"], env=NEEDED | given, catch_exceptions=False)
+        assert words in ended.output
+        assert ended.exit_code == 0
+    rehearsal = rehearse(subject)
+    assert rehearsal.faults == ()
+    assert "calls are on record in PostgreSQL" in rehearsal.notes[0].what
+    assert names(tmp_path) == set()
+    postgres_server.stop()
+    try:
+        rehearsal = rehearse(subject)
+    finally:
+        postgres_server.start()
+    assert rehearsal.faults == ()
+    assert ["the server cannot be reached" in note.what for note in rehearsal.notes] == [True, True]
 
 
 async def test_rehearsal_beside_a_control_client_changes_nothing(tmp_path: Path) -> None:

@@ -5,39 +5,31 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from callbridge.state.neighbours import LEASE_S, News, ProcessSeen, SpentElsewhere, ToAll, ToCarrier
+from callbridge.state.neighbours import (
+    FORGOTTEN_S,
+    LEASE_S,
+    News,
+    ProcessSeen,
+    SpentElsewhere,
+    ToAll,
+    ToCarrier,
+)
+from state.seeing import WITHIN_S, all_seen, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
 
     from callbridge.state.state import State
     from state.conftest import Opening
     from state.wall_clock import Clock
 
 CALLER = "caller"
-WITHIN_S = 10.0
 
 
 async def heard(news: AsyncIterator[News], number: int) -> list[News]:
     """The next so many."""
     async with asyncio.timeout(WITHIN_S):
         return [await anext(news) for _ in range(number)]
-
-
-async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
-    """Asks again and again: nothing tells of a row that another thread has written."""
-    async with asyncio.timeout(WITHIN_S):
-        while not await is_so():  # noqa: ASYNC110 - see above
-            await asyncio.sleep(0.01)
-
-
-async def all_seen(*states: State) -> None:
-    """Returns when each knows all others."""
-
-    async def is_seen_by_all() -> bool:
-        return all([len(await state.others()) == len(states) - 1 for state in states])
-
-    await until(is_seen_by_all)
 
 
 async def test_a_process_has_a_name_and_no_news_of_its_own(state: State) -> None:
@@ -94,6 +86,28 @@ async def test_what_others_spend_comes_once_and_what_was_read_does_not(opening: 
         one.note_spend(float(number), 10 * number)
         assert await one.flush()
     assert await heard(news, 3) == [SpentElsewhere(float(number), 10 * number) for number in range(2, 5)]
+
+
+async def test_what_was_told_to_a_process_that_is_gone_is_dropped(opening: Opening, clock: Clock) -> None:
+    """Its own name never comes back, and nobody else would take it."""
+    gone, other = opening("gone"), opening("other")
+    await all_seen(gone, other)
+    gone.carry("CA1", CALLER)
+    gone.carry("CA2", CALLER)
+    assert await gone.flush()
+    await opening.kill(gone)
+    other.tell_carrier("CA1", "end")
+    assert await other.flush()
+    clock.now += LEASE_S + FORGOTTEN_S
+    assert await other.flush()
+    other.carry("CA1", CALLER)  # It went on here.
+    assert await other.flush()
+    again = opening("gone")
+    await all_seen(again, other)
+    assert [seen.calls for seen in await other.others()] == [1]
+    other.tell_carrier("CA2", "ended")
+    assert await other.flush()
+    assert await heard(again.news(), 1) == [ToCarrier("CA2", "ended")]
 
 
 async def test_the_others_are_seen_while_they_are_alive(opening: Opening, clock: Clock) -> None:

@@ -199,6 +199,36 @@ def test_another_version(path: Path, statement: str, words: str) -> None:
     assert words in complaint(path)
 
 
+def test_a_file_of_an_earlier_callbridge_gets_what_it_lacks(path: Path) -> None:
+    """What that one noted counts, and it may go on noting, as at a deploy."""
+    check_file(path)
+    later = {
+        "caller_notes": ("call_sid",),
+        "spend_notes": ("process", "number"),
+        "used_tokens": ("claimed_by",),
+    }
+    indexes = ("caller_notes_call", "caller_notes_caller", "spend_notes_process")
+    execute(
+        path,
+        *(f"DROP INDEX {index}" for index in indexes),
+        *(f"ALTER TABLE {table} DROP COLUMN {name}" for table, names in later.items() for name in names),
+        *(f"DROP TABLE {table}" for table in ("places", "leases", "mailbox", "batches")),
+    )
+    earlier = ("INSERT INTO caller_notes VALUES (1.0, 'key')", "INSERT INTO spend_notes VALUES (1.0, 5)")
+    execute(path, *earlier)
+    for _ in range(2):
+        check_file(path)
+    with contextlib.closing(open_file(path)) as connection:
+        assert connection.exec_driver_sql("SELECT caller_key, call_sid FROM caller_notes").all() == [
+            ("key", "")
+        ]
+        spent = "SELECT microdollars, process, number FROM spend_notes"
+        assert connection.exec_driver_sql(spent).all() == [(5, "", 0)]
+        found = connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars().all()
+        assert {*indexes, "places", "leases", "mailbox"} <= set(found)
+    execute(path, "INSERT INTO spend_notes (at, microdollars) VALUES (2.0, 6)")
+
+
 def test_a_process_that_holds_the_file_is_waited_for(path: Path) -> None:
     check_file(path)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as holder:
@@ -226,7 +256,8 @@ def test_a_transaction_holds_the_write_lock_from_its_first_moment(path: Path) ->
 
 
 def test_a_transaction_that_fails_leaves_nothing_and_no_lock(path: Path) -> None:
-    rows = ["INSERT INTO spend_notes VALUES (1.0, 1)", "INSERT INTO spend_notes VALUES (NULL, 1)"]
+    row = "INSERT INTO spend_notes (at, microdollars) VALUES "
+    rows = [row + "(1.0, 1)", row + "(NULL, 1)"]
 
     def write(connection: Connection) -> None:
         with writing(connection):

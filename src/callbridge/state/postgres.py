@@ -51,6 +51,9 @@ CONNECT_S: Final = 2
 STATEMENT_S: Final = 4
 """How long the server works at one statement: a lock that is not given back must not stop the writer."""
 
+LOCKS_MAX: Final = 2_048
+"""A third of what a server holds with its default settings."""
+
 PATIENCE_S: Final = 5.0
 """How long one transaction may take until its connection is given up."""
 
@@ -135,7 +138,7 @@ class PostgresHome:
         with self.reading(connection):
             if locks:
                 taken = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
-                connection.execute(taken, {"keys": sorted(map(_lock_key, locks))})
+                connection.execute(taken, {"keys": sorted(set(map(_shared_key, locks)))})
             yield
 
     @contextlib.contextmanager
@@ -260,6 +263,11 @@ def _lock_key(name: str) -> int:
     """Names of locks are numbers of 64 bits there, for everybody who uses this database."""
     digest = hashlib.blake2b(f"callbridge {name}".encode("utf-8", "replace"), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
+
+
+def _shared_key(name: str) -> int:
+    """So of calls and callers. Several share one: a server has room for some thousand locks in all."""
+    return _lock_key(f"of many {_lock_key(name) % LOCKS_MAX}")
 
 
 # --- Opening ------------------------------------------------------------------------------------------

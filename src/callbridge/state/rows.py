@@ -60,6 +60,9 @@ if TYPE_CHECKING:
 CALLS_PRUNED_MAX = 200
 """Calls deleted in one transaction: some ten thousand rows, a few tens of milliseconds for those who wait."""
 
+SUMMED_AFTER_S = 600.0
+"""Whoever is cut off from the others for so long takes such a note for a new one: caps hold all the more."""
+
 _ENTRY = tuple(field.name for field in dataclasses.fields(JournalEntry))
 """Its columns."""
 
@@ -256,6 +259,34 @@ def prune(connection: Connection, now: float, retention: Retention) -> bool:
     for call_sid in forgotten:
         connection.execute(delete(call_events).where(call_events.c.call_sid == call_sid))
     return CALLS_PRUNED_MAX in (len(quiet), len(forgotten))
+
+
+def sum_spend(connection: Connection, now: float) -> bool:
+    """Makes one note of those of a process and a minute: a busy day of many machines has millions.
+
+    The others have read them by now. Answers whether some is left for another transaction.
+    """
+    columns = spend_notes.c
+    minute = func.floor(columns.at / 60)
+    several = (
+        select(
+            columns.process,
+            minute,
+            func.max(columns.number),
+            func.max(columns.at),
+            func.sum(columns.microdollars),
+        )
+        .where(columns.at < now - SUMMED_AFTER_S, columns.at >= now - 12 * SUMMED_AFTER_S)
+        .group_by(columns.process, minute)
+        .having(func.count() > 1)
+        .limit(CALLS_PRUNED_MAX)
+    )
+    found = connection.execute(several).all()
+    for process, of_minute, number, at, spent in found:
+        connection.execute(delete(spend_notes).where(columns.process == process, minute == of_minute))
+        summed = {"process": process, "number": number, "at": at, "microdollars": int(spent)}
+        connection.execute(insert(spend_notes).values(summed))
+    return len(found) == CALLS_PRUNED_MAX
 
 
 def _prune_callers(connection: Connection, now: float, kept_s: float) -> None:

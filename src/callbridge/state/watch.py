@@ -112,7 +112,9 @@ class Watch:
         self._bell.ring()
         if self._reader is not None:
             self._reader(None)
-        if self._thread.ident is not None:
+        if self._thread.ident is None:
+            self._bell.close()
+        else:
             await asyncio.to_thread(self._thread.join, JOIN_S)
 
     # --- The thread

@@ -19,7 +19,7 @@ from callbridge.state.backlog import Backlog
 from callbridge.state.home import Fault
 from callbridge.state.journal import GATHERED_S, JOURNAL_ROWS_MAX
 from callbridge.state.neighbour_rows import prune_gone, write_together
-from callbridge.state.rows import note_batch, prune, shed_journal, write_batch, written_through
+from callbridge.state.rows import note_batch, prune, shed_journal, sum_spend, write_batch, written_through
 from callbridge.state.state import PRUNE_EVERY_S, StateError, Unwritten
 from callbridge.state.writes import (
     CallerForgotten,
@@ -283,7 +283,9 @@ class Writer:
             if self._home.may_prune(connection):
                 is_more_left = prune(connection, now, self._retention)
                 prune_gone(connection, self._home.now())
-                if not self._home.is_remote:
+                if self._home.is_remote:
+                    is_more_left |= sum_spend(connection, now)
+                else:
                     self._journal_shed += shed_journal(connection, JOURNAL_ROWS_MAX)
         self._home.after_pruning(connection)
         self._pruned_at = None if is_more_left else now

@@ -132,6 +132,17 @@ def test_everything_missing_is_named_at_once_with_its_remedy() -> None:
     assert "console.twilio.com" in problems["TWILIO_AUTH_TOKEN"].remedy
 
 
+def test_what_machines_share_is_on_a_server() -> None:
+    """And only on one: a file is one machine's."""
+    subject = settings(CALLBRIDGE_SHARED_STATE="database", DATABASE_URL=EXAMPLES["database_url"])
+    assert subject.shared_state_url == EXAMPLES["database_url"]
+    assert settings(DATABASE_URL=EXAMPLES["database_url"]).shared_state_url is None
+    for url in ("", "off", "sqlite:////tmp/records.db"):
+        text = refusal(CALLBRIDGE_SHARED_STATE="database", DATABASE_URL=url)
+        assert "DATABASE_URL names no PostgreSQL" in text
+        assert "or remove CALLBRIDGE_SHARED_STATE" in text
+
+
 def test_empty_and_blank_mean_not_set() -> None:
     """An empty variable gives the default, or is missing where there is none."""
     subject = settings(PORT="", CALLBRIDGE_LANGUAGE=" ", CALLBRIDGE_AGENT="", CALLBRIDGE_LOG_LEVEL="")

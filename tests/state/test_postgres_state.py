@@ -1,0 +1,371 @@
+"""A state in a real PostgreSQL that is away, cut off, not prepared, or used by many at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import event, update
+from sqlalchemy.exc import OperationalError
+
+import leftovers
+from callbridge.state.callers import CallerRecord
+from callbridge.state.forgetting import forget_in_database, remembered_in_database
+from callbridge.state.memory_state import MemoryState
+from callbridge.state.neighbours import SpentElsewhere, ToAll
+from callbridge.state.opening import open_state
+from callbridge.state.places import CallerBounds
+from callbridge.state.postgres import PostgresHome
+from callbridge.state.postgres_state import PostgresState
+from callbridge.state.rows import SUMMED_AFTER_S
+from callbridge.state.sqlite_state import SqliteState
+from callbridge.state.state import CallEvent, StateError
+from callbridge.state.tables import schema_version
+from ports import free_port
+from stalling_proxy import StallingProxy
+from state.seeing import all_seen
+from state.seeing import until as has_come
+from state.wall_clock import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from sqlalchemy import PoolProxiedConnection
+
+    from postgres import Server
+
+pytestmark = pytest.mark.heavy
+
+CALL = "CA" + "1" * 32
+FAR = 4e9
+NOTICED_S = 2.5
+"""About one and a half, on a machine that does other things as well."""
+
+
+async def opened(url: str, process: str | None = None) -> PostgresState:
+    """Not on the loop, where the wire to the server may be."""
+    return await asyncio.to_thread(PostgresState, url, MemoryState, process=process)
+
+
+@pytest.fixture
+async def state(shared_database: str) -> AsyncIterator[PostgresState]:
+    made = await opened(shared_database)
+    yield made
+    await made.close()
+
+
+async def until(is_so: Callable[[], bool], within_s: float = 20.0) -> None:
+    """Waits for a thread."""
+    assert await leftovers.until(is_so, within_s)
+
+
+def words_of(events: tuple[CallEvent, ...]) -> list[bytes]:
+    return [event.body for event in events]
+
+
+@contextlib.contextmanager
+def lost_answers(home: PostgresHome, number: int) -> Iterator[None]:
+    """So many commits are written, and their answers get lost with the connection."""
+    left = [number]
+    commit = home._engine.dialect.do_commit
+
+    def lose(connection: PoolProxiedConnection) -> None:
+        commit(connection)
+        if left[0]:
+            left[0] -= 1
+            raise home._engine.dialect.loaded_dbapi.OperationalError("the connection is lost")
+
+    setattr(home._engine.dialect, "do_commit", lose)  # noqa: B010 - mypy lets nobody assign to a method
+    try:
+        yield
+    finally:
+        setattr(home._engine.dialect, "do_commit", commit)  # noqa: B010 - as above
+        assert not left[0], "nothing was lost"
+
+
+# --- At the start -------------------------------------------------------------------------------------
+
+
+def test_tables_are_made_once(postgres_database: str) -> None:
+    """In a schema of their own: others may use the same database."""
+    with contextlib.closing(PostgresHome(postgres_database)) as home:
+        with pytest.raises(StateError, match=r"has no tables yet\. Run `callbridge migrate`"):
+            home.check()
+        assert home.migrate() is None
+        assert home.migrate() == 1
+        assert home.check() is None
+        with home._engine.begin() as connection:
+            connection.execute(update(schema_version).values(version=99))
+        for step in (home.migrate, home.check):
+            with pytest.raises(StateError, match="a newer callbridge: it has version 99"):
+                step()
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("sqlite:///records.db", "needs DATABASE_URL to name PostgreSQL"),
+        ("postgresql://nobody:secret-1@{server}/calls", "the server does not know this user"),
+        ("postgresql://callbridge:secret-1@{server}/nowhere", "no database of this name"),
+    ],
+)
+def test_what_can_never_be_used_is_said(url: str, words: str, postgres_server: Server) -> None:
+    server = postgres_server.address.rpartition("@")[2]
+    with pytest.raises(StateError, match=words) as refusal:
+        open_state(None, shared_url=url.format(server=server))
+    assert "secret-1" not in str(refusal.value)
+
+
+async def test_a_server_that_is_away_keeps_no_service_from_starting(tmp_path: Path) -> None:
+    """It is told, and nobody waits."""
+    url = f"postgresql://callbridge:secret-1@127.0.0.1:{free_port()}/calls"
+    state = open_state(tmp_path / "state.db", shared_url=url)
+    assert "the server cannot be reached" in str(state.away)
+    await until(lambda: state.trouble is not None)
+    assert "secret-1" not in f"{state.trouble} {state.away} {state!r}"
+    state.append(CALL, "stream_started", b"1")
+    began = time.monotonic()
+    assert words_of(await state.events(CALL)) == [b"1"]
+    assert await state.claim_place(CALL, "caller", CallerBounds(), time.time()) is None
+    assert await state.claim_token(b"a", FAR)
+    assert not await state.claim_token(b"a", FAR)
+    assert not await state.flush()
+    assert time.monotonic() - began < NOTICED_S
+    await state.close()
+
+
+async def test_the_journal_is_in_the_file_of_this_machine(shared_database: str, tmp_path: Path) -> None:
+    state = open_state(tmp_path / "state.db", shared_url=shared_database)
+    assert isinstance(state, PostgresState)
+    assert isinstance(state._local, SqliteState)
+    state.append(CALL, "stream_started", b"1")
+    assert await state.flush()
+    await state.close()
+    here = SqliteState(tmp_path / "state.db")
+    assert await here.events(CALL) == ()
+    await here.close()
+
+
+# --- Away, and back -----------------------------------------------------------------------------------
+
+
+async def test_a_server_that_stops_is_told_at_once_and_loses_nothing(
+    state: PostgresState, shared_database: str, postgres_server: Server
+) -> None:
+    state.append(CALL, "stream_started", b"0")
+    assert await state.flush()
+    await asyncio.to_thread(postgres_server.stop)
+    began = time.monotonic()
+    await until(lambda: state.trouble is not None)
+    assert time.monotonic() - began < NOTICED_S
+    for number in range(1, 4):
+        state.append(CALL, "turn_ended", b"%d" % number)
+        assert words_of(await state.events(CALL)) == [b"%d" % told for told in range(1, number + 1)]
+    assert await state.claim_token(b"a", FAR)
+    state.note_spend(1.0, 5)
+    state.carry(CALL, "caller")
+    assert time.monotonic() - began < 2 * NOTICED_S
+    await asyncio.to_thread(postgres_server.start)
+    await until(lambda: state.trouble is None)
+    assert await state.flush()
+    assert words_of(await state.events(CALL)) == [b"0", b"1", b"2", b"3"]
+    assert await state.spend(0) == ((1.0, 5),)
+    other = await opened(shared_database)
+    assert not await other.claim_token(b"a", FAR)
+    assert [seen.calls for seen in await other.others()] == [1]
+    await other.close()
+
+
+async def test_a_server_that_comes_back_before_anybody_asks_is_no_trouble(
+    state: PostgresState, postgres_server: Server
+) -> None:
+    """All connections are gone, and nothing is told of it: they are made anew."""
+    state.append(CALL, "stream_started", b"0")
+    assert await state.flush()
+    postgres_server.run_sql(
+        f"{postgres_server.address}/postgres",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'callbridge state'",
+    )
+    assert words_of(await state.events(CALL)) == [b"0"]
+    assert await state.claim_place(CALL, "caller", CallerBounds(), time.time())
+    assert state.trouble is None
+
+
+async def test_a_wire_on_which_nothing_comes_back_is_noticed(
+    shared_database: str, postgres_server: Server
+) -> None:
+    """Packets are dropped, not refused. What was under way when it began is not written twice."""
+    proxy = StallingProxy(postgres_server.port)
+    async with proxy.open():
+        state = await opened(shared_database.replace(f":{postgres_server.port}/", f":{proxy.port}/"))
+        state.append(CALL, "stream_started", b"0")
+        assert await state.flush()
+        proxy.answers.clear()
+        state.append(CALL, "turn_ended", b"1")
+        began = time.monotonic()
+        # Asked before anybody knows: the answer comes when it is noticed.
+        assert words_of(await state.events(CALL)) == [b"1"]
+        assert time.monotonic() - began < NOTICED_S
+        assert "has not answered" in str(state.trouble)
+        began = time.monotonic()
+        assert words_of(await state.events(CALL)) == [b"1"]
+        assert await state.claim_place("CA2", "caller", CallerBounds(), time.time()) is None
+        assert await state.claim_token(b"a", FAR)
+        assert time.monotonic() - began < 0.5
+        state.append(CALL, "turn_ended", b"2")
+        proxy.answers.set()
+        await until(lambda: state.trouble is None)
+        assert await state.flush()
+        assert words_of(await state.events(CALL)) == [b"0", b"1", b"2"]
+        assert await state.claim_place("CA2", "caller", CallerBounds(at_once=1), time.time())
+        await state.close()
+
+
+async def test_a_thread_does_not_hang_for_ever_on_a_wire_that_stays_silent(
+    shared_database: str, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gives the connection up and makes a new one, on a way that is open by now."""
+    monkeypatch.setattr("callbridge.state.postgres.PATIENCE_S", 2.0)
+    proxy = StallingProxy(postgres_server.port)
+    async with proxy.open():
+        state = await opened(shared_database.replace(f":{postgres_server.port}/", f":{proxy.port}/"))
+        assert await state.flush()
+        closed, proxy.requests = proxy.requests, asyncio.Event()
+        proxy.requests.set()  # For connections to come; those that are there keep the closed one.
+        closed.clear()
+        state.append(CALL, "turn_ended", b"1")
+        await until(lambda: state.trouble is not None)
+        await until(lambda: state.trouble is None)
+        assert await state.flush()
+        assert words_of(await state.events(CALL)) == [b"1"]
+        closed.set()
+        await state.close()
+
+
+# --- Answers that get lost ----------------------------------------------------------------------------
+
+
+async def test_what_may_be_written_is_not_written_again(state: PostgresState) -> None:
+    """A commit whose answer is lost has happened. Claims have the answer that they had."""
+    await state.flush()
+    with lost_answers(state._home, 1):  # type: ignore[arg-type]  # It is that one.
+        state.append(CALL, "turn_ended", b"1")
+        state.note_spend(1.0, 5)
+        state.note_call("caller", 1.0)
+        token = asyncio.ensure_future(state.claim_token(b"a", FAR))
+        place = asyncio.ensure_future(state.claim_place(CALL, "caller", CallerBounds(at_once=1), 1.0))
+        assert await state.flush()
+    assert await token
+    assert await place
+    assert not await state.claim_token(b"a", FAR)
+    assert words_of(await state.events(CALL)) == [b"1"]
+    assert await state.spend(0) == ((1.0, 5),)
+    assert await state.recent_calls(0) == (("caller", 1.0), ("caller", 1.0))
+    assert state.trouble is None
+
+
+async def test_a_message_is_handed_on_once_though_its_deletion_is_in_doubt(shared_database: str) -> None:
+    one, other = await opened(shared_database, "one"), await opened(shared_database, "other")
+    await all_seen(one, other)
+    with lost_answers(other._home, 1):  # type: ignore[arg-type]  # It is that one.
+        for body in (b"1", b"2"):
+            one.tell_all("circuit_opened", body)
+        assert await one.flush()
+        news = other.news()
+        told = [await anext(news), await anext(news)]
+    one.tell_all("circuit_closed")
+    assert [*told, await anext(news)] == [
+        ToAll("circuit_opened", b"1"), ToAll("circuit_opened", b"2"), ToAll("circuit_closed"),
+    ]  # fmt: skip
+    await one.close()
+    await other.close()
+
+
+async def test_transactions_that_are_in_each_others_way_are_tried_again(state: PostgresState) -> None:
+    """A deadlock, which the server ends at the cost of one of the two."""
+    await state.flush()
+    faults = [1]
+
+    def is_in_the_way(*_: object) -> None:
+        if faults:
+            faults.clear()
+            fault = state._home._engine.dialect.loaded_dbapi.errors.DeadlockDetected()  # type: ignore[attr-defined]  # It is that one.
+            raise OperationalError("UPDATE", None, fault)
+
+    event.listen(state._home._engine, "before_cursor_execute", is_in_the_way)  # type: ignore[attr-defined]  # So here.
+    state.append(CALL, "turn_ended", b"1")
+    assert await state.flush()
+    assert not faults
+    assert state.trouble is None
+    assert words_of(await state.events(CALL)) == [b"1"]
+
+
+# --- Several at once ----------------------------------------------------------------------------------
+
+
+async def test_mail_is_told_of_at_once(shared_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long before anybody would look."""
+    one, other = await opened(shared_database, "one"), await opened(shared_database, "other")
+    await all_seen(one, other)
+    monkeypatch.setattr(PostgresHome, "poll_every_s", 60.0)
+    await asyncio.sleep(0.6)  # Whoever waits already has the old time.
+    for number in range(5):
+        one.tell_all("circuit_opened", b"%d" % number)
+        async with asyncio.timeout(5):
+            assert await anext(other.news()) == ToAll("circuit_opened", b"%d" % number)
+    await one.close()
+    await other.close()
+
+
+async def test_what_was_spent_in_a_minute_becomes_one_note(shared_database: str) -> None:
+    """Once all have read it. Nothing of the sum is lost, and nobody is told of it twice."""
+    clock = Clock()
+    one = await asyncio.to_thread(
+        PostgresState, shared_database, MemoryState, clock, process="one", now=clock
+    )
+    began = clock.now = 60.0 * (clock.now // 60)
+    for second in range(90):
+        one.note_spend(began + second, 10)
+    assert await one.flush()
+    other = await asyncio.to_thread(PostgresState, shared_database, MemoryState, clock, now=clock)
+    assert len(await other.spend(0)) == 90
+    clock.now += SUMMED_AFTER_S + 120
+    one.carry("CA1", "caller")  # It is alive still.
+    one.note_spend(clock.now, 1)
+    assert await one.flush()
+
+    async def is_summed() -> bool:  # One of the two does it, and the other one does not wait for that.
+        return await one.spend(0) == ((began + 59, 600), (began + 89, 300), (clock.now, 1))
+
+    await has_come(is_summed)
+    async with asyncio.timeout(20):
+        assert await anext(other.news()) == SpentElsewhere(clock.now, 1)
+    await one.close()
+    await other.close()
+
+
+async def test_a_caller_is_forgotten_there(state: PostgresState, shared_database: str) -> None:
+    for agent in ("one", "two"):
+        state.remember("caller", agent, CallerRecord(time.time(), b"words"))
+    state.remember("somebody else", "one", CallerRecord(time.time(), b"words"))
+    assert await state.flush()
+    assert await asyncio.to_thread(remembered_in_database, shared_database, ["caller"]) == 2
+    assert await asyncio.to_thread(forget_in_database, shared_database, "caller") == 2
+    assert await asyncio.to_thread(remembered_in_database, shared_database, ["caller", "somebody else"]) == 1
+
+
+async def test_one_prunes_at_a_time(state: PostgresState, shared_database: str) -> None:
+    home, other = PostgresHome(shared_database), PostgresHome(shared_database)
+    with contextlib.closing(home.open()) as first, contextlib.closing(other.open()) as second:
+        with home.writing(first):
+            assert home.may_prune(first)
+            with other.writing(second):
+                assert not other.may_prune(second)
+        with other.writing(second):
+            assert other.may_prune(second)
+    home.close()
+    other.close()
