@@ -13,6 +13,7 @@ from callbridge.agents.agent import Agent
 from callbridge.call.facts import AgentReady, EndReason, Interrupted, StreamStarted, ToolUsed, TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.server.config.clip import load_clip
+from callbridge.server.process.measuring import DeskSeen
 from callbridge.simulators.phone import (
     Background,
     CallerScript,
@@ -35,6 +36,7 @@ from e2e.stack import CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, FinishedCall, Log
 from random_calls import noise
 
 if TYPE_CHECKING:
+    from callbridge.server.process.desk import Desk
     from lanes import PhoneLane
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -79,7 +81,9 @@ async def place(seed: int, method: str, lane: PhoneLane) -> FinishedCall:
 
     agent = Agent(greeting="Welcome.", tools=[look_up])
     async with stack(conversation(rng), agent=agent, lane=lane) as running:
-        return await running.call(visitor(rng), method=method)
+        call = await running.call(visitor(rng), method=method)
+        assert_metrics_tell_the_call(running.desk)
+        return call
 
 
 @pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
@@ -97,6 +101,24 @@ async def test_a_whole_call_keeps_every_promise(log: Log) -> None:
         assert_facts_tell_the_call(call)
         assert_log_tells_the_call(call, log)
         assert_model_report_tells_the_call(call)
+
+
+def assert_metrics_tell_the_call(desk: Desk) -> None:
+    """One call, a tool, its dials and the way of its frames; nothing of it is left in a gauge."""
+    found = {
+        (sample.name.removeprefix("callbridge_"), *sample.labels.values()): sample.value
+        for family in desk.metrics.collect(DeskSeen(desk))
+        for sample in family.samples
+    }
+    assert (found["calls_offered_total",], found["first_audio_seconds_count",]) == (1, 1)
+    assert found["streams_ended_total", "agent_hangup"] == 1
+    assert found["tool_calls_total", "look_up", "answered"] == 1
+    assert found["turn_latency_seconds_count",] >= 1
+    assert found["model_dial_seconds_count", "connected"] == 1
+    assert found["relay_seconds_count", "uplink"] >= 1
+    assert found["relay_seconds_count", "downlink"] >= 1
+    assert 0 < found["silence_seconds_sum",] < 4
+    assert abs(found["clock_ahead_seconds",]) < 2, "the simulated model says what time it has"
 
 
 def assert_model_report_tells_the_call(call: FinishedCall) -> None:

@@ -103,7 +103,7 @@ class Wait:
         return f"{self.end - self.start:.2f} s from {self.start - BEGINS_AT_S:.3f} on, {owed}"
 
 
-def long_waits(world: World) -> Iterator[Wait]:
+def long_waits(world: World, at_least_s: float = SILENCE_MAX_S) -> Iterator[Wait]:
     """Every wait of the caller that is too long, for whatever reason.
 
     Where a stream breaks off, and where one begins, the count begins anew: how long that takes is Twilio's.
@@ -115,12 +115,12 @@ def long_waits(world: World) -> Iterator[Wait]:
     said, answers = _said(world), given(world)
     cuts = sorted((*world.breaks_at, *_opened(world), *_gaps(world)))
     for silence in silences(sounds, BEGINS_AT_S, ended_at):
-        if silence.duration_s < SILENCE_MAX_S:
+        if silence.duration_s < at_least_s:
             continue
         edges = [silence.start, *(at for at in cuts if silence.start < at < silence.end), silence.end]
         for start, until in pairwise(edges):
             wait = _wait(start, until, said, answers)
-            if wait is not None and wait.end - wait.start >= SILENCE_MAX_S:
+            if wait is not None and wait.end - wait.start >= at_least_s:
                 yield wait
 
 
