@@ -51,11 +51,16 @@ if TYPE_CHECKING:
     from callbridge.server.process.desk import Desk
     from callbridge.server.process.recalling import Minutes
     from callbridge.server.process.texting import Texting
+    from callbridge.state.state import CallEvent
     from callbridge.wire.media_streams import StartFacts
 
 READ_S: Final = 0.5
 """How long a caller waits for what is known of their call. With the token, and what is remembered of them,
 that is a second and a half of a silence that becomes noticeable at about four."""
+
+PAST_S: Final = 1.5
+"""How long a caller waits who was cut off: an agent who has forgotten all is a poor one. A state that is in
+trouble says so earlier, and is not waited for."""
 
 SPREAD_STEPS = 1000
 """Retries of calls that failed together are spread over so many moments."""
@@ -213,8 +218,7 @@ class _Visit:
         if not self._take_place(start.call_sid, caller, continues=found.continues):
             return StreamRefused("the process is about to stop")
         desk = self._desk
-        # Without its past the call goes on as well: silence is worse than an agent who has forgotten.
-        events = await within(READ_S, desk.state.events(start.call_sid)) or ()
+        events = await self._past(start.call_sid, continues=found.continues)
         back = await desk.recalling.begins(start.call_sid, found.agent, caller, events)
         events, self._minutes = back.events, back.minutes
         earlier = [fact for _, fact in read_facts(events)]
@@ -238,6 +242,12 @@ class _Visit:
             plan, caller, called, True, memory, max(age_s, 0.0), spent, is_back=history.is_back
         )
         return admitted, agent
+
+    async def _past(self, call_sid: str, *, continues: bool) -> tuple[CallEvent, ...]:
+        """Without its past the call goes on as well: silence is worse than an agent who has forgotten."""
+        state = self._desk.state
+        wait_s = PAST_S if continues and state.trouble is None else READ_S
+        return await within(wait_s, state.events(call_sid)) or ()
 
     def _is_spend_over(self) -> bool:
         """Asked last: what is spent while somebody is waited for counts."""
