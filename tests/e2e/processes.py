@@ -1,18 +1,21 @@
 """The service in processes of its own, with one public address before them.
 
 `services` starts them and sees to it that none is left; `Front` is the proxy that a deploy has, which sends
-each new connection to one process; `Talker` is a caller who goes on talking until the call has moved.
+each new connection to one process, or to several by turns; `Talker` is a caller who goes on talking until the
+call has moved. Several machines with one database: machines.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import math
 import random
 import re
 import signal
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -33,7 +36,7 @@ from random_calls import noise
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from callbridge.simulators.phone import Ear, PhoneEvent, PhoneStream
     from callbridge.simulators.voice_model import Journal, ModelServer
@@ -152,21 +155,30 @@ async def services(
         for number, given in enumerate(settings):
             own = folder / f"process {number}"
             own.mkdir()
-            started.append(await _start(own, given, command, stderr))
+            started.append(await start(own, given, command, stderr))
         async with asyncio.timeout(READY_S):
             for service in started:
-                await _until_ready(service)
+                await until_ready(service)
         yield started
     finally:
-        for service in started:
-            if service.process.returncode is None:
-                service.process.kill()
-            await service.process.wait()
+        await end_all(started)
 
 
-async def _start(
-    folder: Path, given: Mapping[str, str], command: Sequence[str], stderr: int | None
+async def end_all(started: Sequence[Service]) -> None:
+    """Kills those that still run."""
+    for service in started:
+        if service.process.returncode is None:
+            service.process.kill()
+        await service.process.wait()
+
+
+async def start(
+    folder: Path,
+    given: Mapping[str, str],
+    command: Sequence[str] = (*COMMAND, "serve"),
+    stderr: int | None = None,
 ) -> Service:
+    """Starts one, whose log is in `folder`; whoever does so ends it, too."""
     port, control_port = free_port(), free_port()
     own = {
         "CALLBRIDGE_CALL_STARTS_PER_SECOND": "100",
@@ -188,7 +200,8 @@ async def _start(
     return Service(process, folder, own)
 
 
-async def _until_ready(service: Service) -> None:
+async def until_ready(service: Service) -> None:
+    """Returns when it takes calls."""
     while True:
         assert service.process.returncode is None, service.log
         with contextlib.suppress(httpx.TransportError):
@@ -201,19 +214,34 @@ async def _until_ready(service: Service) -> None:
 
 
 class Front:
-    """The public address: each request goes to the process that is current, byte for byte.
+    """The public address: each request goes to a process that is current, byte for byte.
 
-    Like a proxy that watches the health of its processes; a WebSocket stays where it is.
+    Like a proxy that watches the health of its processes; a WebSocket stays where it is. Where one does not
+    take a connection the next one is asked, as by any proxy.
     """
 
     def __init__(self) -> None:
         self.url = ""
-        self._port = 0
-        """Of the current process; before there is one nobody listens."""
+        self._choose: Callable[[str], Sequence[int]] = lambda _path: ()
+        """By the path of a request: the ports to try. Before there is one nobody listens."""
 
-    def send_to(self, service: Service | Stack) -> None:
-        """From now on this process is current; or this service of the test's own."""
-        self._port = service.port
+    def send_to(self, *services: Service | Stack) -> None:
+        """From now on these are current, by turns: processes, or services of the test's own.
+
+        Streams have turns of their own, so that each gets as many calls.
+        """
+        ports = [service.port for service in services]
+        turns: dict[str, Iterator[int]] = defaultdict(itertools.count)
+
+        def choose(path: str) -> Sequence[int]:
+            first = next(turns[path.partition("?")[0]]) % len(ports)
+            return [*ports[first:], *ports[:first]]
+
+        self._choose = choose
+
+    def send_by(self, choose: Callable[[str], Service | Stack]) -> None:
+        """From now on the path of each request says who gets it."""
+        self._choose = lambda path: [choose(path).port]
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[Self]:
@@ -227,13 +255,38 @@ class Front:
         hold_on()
         # The phone is cut where nobody listens.
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
-            far_writer.write(only_request(head))
+            request = await _request(reader)
+            path = request.split(b" ", 2)[1].decode("ascii")
+            first, far_reader, far_writer = await _answered(request, self._choose(path))
+            writer.write(first)
             async with asyncio.TaskGroup() as pipes:
                 pipes.create_task(pipe(far_reader, writer), name="front")
                 await pipe(reader, far_writer)
         writer.close()
+
+
+async def _request(reader: asyncio.StreamReader) -> bytes:
+    """A whole request, which may have to be made again."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+    return only_request(head) + await reader.readexactly(int(length[1]) if length else 0)
+
+
+async def _answered(
+    request: bytes, ports: Sequence[int]
+) -> tuple[bytes, asyncio.StreamReader, asyncio.StreamWriter]:
+    """The beginning of the answer of the first that gives one, and the connection to it.
+
+    One that takes no connection, or dies before it answers, is no answer: see examples/compose.yaml.
+    """
+    for port in ports:
+        with contextlib.suppress(OSError):
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+            far_writer.write(request)
+            if first := await far_reader.read(65536):
+                return first, far_reader, far_writer
+            far_writer.close()
+    raise ConnectionRefusedError
 
 
 # --- Conversations that can be told apart -----------------------------------------------------------

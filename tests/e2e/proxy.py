@@ -1,6 +1,6 @@
-"""A stock nginx between Twilio and the service, as the README says to set it up.
+"""Programs of others that stand around the service: a stock nginx before it, as the README says to set it up.
 
-Where nginx is not installed, what asks for it is skipped.
+Where one is not installed, what asks for it is skipped.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
-
-NGINX: Final = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
 LISTENS_S: Final = 20.0
 
@@ -54,14 +52,29 @@ http {{
 @contextlib.asynccontextmanager
 async def nginx(folder: Path, port: int, service_port: int) -> AsyncIterator[None]:
     """Passes on what comes to `port`, for the length of the context. `folder` gets its files."""
-    if NGINX is None:
-        pytest.skip("nginx is not installed")
     configuration = _configured(folder, port, service_port)
-    process = await asyncio.create_subprocess_exec(
-        NGINX, "-p", str(folder), "-c", str(configuration), "-e", str(folder / "errors")
-    )
+    command = ["nginx", "-p", str(folder), "-c", str(configuration), "-e", str(folder / "errors")]
+    async with listening(command, port, folder):
+        yield
+
+
+def program(name: str) -> str:
+    """Where it is installed; else the test is skipped."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    if found is None:
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+@contextlib.asynccontextmanager
+async def listening(command: Sequence[str], port: int, folder: Path) -> AsyncIterator[None]:
+    """A program that listens at `port`, for the length of the context. `folder` gets its output."""
+    with (folder / "output").open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            program(command[0]), *command[1:], stdout=output, stderr=output
+        )
     try:
-        await _until_it_listens(process, port, folder / "errors")
+        await _until_it_listens(process, port, folder)
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -78,10 +91,10 @@ def _configured(folder: Path, port: int, service_port: int) -> Path:
     return configuration
 
 
-async def _until_it_listens(process: asyncio.subprocess.Process, port: int, errors: Path) -> None:
+async def _until_it_listens(process: asyncio.subprocess.Process, port: int, folder: Path) -> None:
     async with asyncio.timeout(LISTENS_S):
         while True:
-            assert process.returncode is None, f"see {errors}"
+            assert process.returncode is None, f"see {folder}"
             with contextlib.suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import random
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -28,11 +29,32 @@ CALLER = "+15550100001"
 CALLED = "+15550100002"
 
 
-def ringing(url: str, call_sid: str) -> dict[str, Any]:
+def ringing(url: str, call_sid: str, caller: str = CALLER) -> dict[str, Any]:
     """What Twilio posts when it offers a call, signed for `url`: the arguments of a request."""
-    form = {"CallSid": call_sid, "AccountSid": ACCOUNT_SID, "From": CALLER, "To": CALLED}
+    form = {"CallSid": call_sid, "AccountSid": ACCOUNT_SID, "From": caller, "To": CALLED}
     form["CallStatus"] = "ringing"
     return {"data": form, "headers": {"X-Twilio-Signature": sign_form(url, form, AUTH_TOKEN)}}
+
+
+async def offered(public_url: str, caller: str, calls: int) -> list[bool]:
+    """So many calls of one caller, offered at once; whether each was taken."""
+    url = f"{public_url}/twilio/voice"
+    sids = [f"CA{random.Random(f'{caller} {number}').getrandbits(128):032x}" for number in range(calls)]
+    limits = httpx.Limits(max_connections=calls)
+    async with httpx.AsyncClient(trust_env=False, limits=limits, timeout=20) as client:
+        answers = await asyncio.gather(*(client.post(url, **ringing(url, sid, caller)) for sid in sids))
+    assert {answer.status_code for answer in answers} == {200}
+    return ["<Connect" in answer.text for answer in answers]
+
+
+async def asked_of(running: Stack, path: str, call_sid: str, status: str, query: str = "") -> str:
+    """The TwiML for a request of Twilio's, made anew or captured: they look the same."""
+    url = f"{running.settings.public_base_url}{path}{query}"
+    form = {"CallSid": call_sid, "AccountSid": ACCOUNT_SID, "From": CALLER, "To": CALLED}
+    form["CallStatus"] = status
+    async with httpx.AsyncClient(trust_env=False) as client:
+        headers = {"X-Twilio-Signature": sign_form(url, form, AUTH_TOKEN)}
+        return (await client.post(url, data=form, headers=headers)).text
 
 
 async def ask_for_token(running: Stack, call_sid: str) -> str:
@@ -40,8 +62,13 @@ async def ask_for_token(running: Stack, call_sid: str) -> str:
     url = running.settings.voice_url
     async with httpx.AsyncClient(trust_env=False) as client:
         answer = await client.post(url, **ringing(url, call_sid))
-    token = re.search(r'name="token" value="([^"]+)"', answer.text)
-    assert token is not None, answer.text
+    return token_of(answer.text)
+
+
+def token_of(document: str) -> str:
+    """The stream token that a TwiML document gives out."""
+    token = re.search(r'name="token" value="([^"]+)"', document)
+    assert token is not None, document
     return token.group(1)
 
 

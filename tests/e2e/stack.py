@@ -230,9 +230,9 @@ class Stack:
             on_event=on_event,
         )
 
-    async def finish(self, phone: SimulatedCall) -> FinishedCall:
+    async def finish(self, phone: SimulatedCall, timeout_s: float = CALL_TIMEOUT_S) -> FinishedCall:
         """Places the call and stays on it to its end."""
-        async with asyncio.timeout(CALL_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             report = await phone.run()
         return FinishedCall(phone, report, self.facts[report.call_sid], self)
 

@@ -11,18 +11,16 @@ import pytest
 from callbridge.call.facts import CallOffered, CallOver, EndReason, StreamAsked, StreamEnded, StreamReported
 from callbridge.simulators.phone import Misbehaviour, Pause, WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted
-from callbridge.simulators.phone.signature import sign_form
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.continuation import read_facts
 from e2e.processes import small_talk
-from e2e.raw import CALLED, CALLER, ask_for_token, media, media_socket, send, start
-from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, CONNECTED_AND_ENDED, UNDIALLED, hello_and_goodbye, stack
+from e2e.raw import ask_for_token, asked_of, media, media_socket, send, start
+from e2e.stack import CONNECTED_AND_ENDED, UNDIALLED, hello_and_goodbye, stack
 from leftovers import until
 
 if TYPE_CHECKING:
     from callbridge.call.facts import Fact
     from callbridge.simulators.phone import PhoneEvent
-    from e2e.stack import Stack
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -35,16 +33,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream is dead after 100 ms without a frame, and alive after 300 ms with some."""
     monkeypatch.setattr("callbridge.switchboard.liveness.SILENT_S", 0.1)
     monkeypatch.setattr("callbridge.switchboard.liveness.WAIT_S", 0.3)
-
-
-async def asked_of(running: Stack, path: str, call_sid: str, status: str, query: str = "") -> str:
-    """The TwiML for a request of Twilio's, made anew or captured: they look the same."""
-    url = f"{running.settings.public_base_url}{path}{query}"
-    form = {"CallSid": call_sid, "AccountSid": ACCOUNT_SID, "From": CALLER, "To": CALLED}
-    form["CallStatus"] = status
-    async with httpx.AsyncClient(trust_env=False) as client:
-        headers = {"X-Twilio-Signature": sign_form(url, form, AUTH_TOKEN)}
-        return (await client.post(url, data=form, headers=headers)).text
 
 
 async def sent_again(*captured: httpx.Request) -> list[str]:
