@@ -30,6 +30,7 @@ from callbridge.server.config.addresses import MEDIA_STREAM_PATH
 from callbridge.server.config.say import are_for
 from callbridge.server.http.about import about, description_in
 from callbridge.server.http.entry import denial
+from callbridge.server.process.desk import CLAIM_S
 from callbridge.server.process.fast_lane import take_over
 from callbridge.server.process.recalling import shelf_of
 from callbridge.server.process.refusals import tell_first
@@ -51,16 +52,12 @@ if TYPE_CHECKING:
     from callbridge.server.process.desk import Desk
     from callbridge.server.process.recalling import Minutes
     from callbridge.server.process.texting import Texting
-    from callbridge.state.state import CallEvent
     from callbridge.wire.media_streams import StartFacts
 
 READ_S: Final = 0.5
 """How long a caller waits for what is known of their call. With the token, and what is remembered of them,
-that is a second and a half of a silence that becomes noticeable at about four."""
-
-PAST_S: Final = 1.5
-"""How long a caller waits who was cut off: an agent who has forgotten all is a poor one. A state that is in
-trouble says so earlier, and is not waited for."""
+that is a second and a half of a silence that becomes noticeable at about four. What the token does not take
+of its own time is added: an agent who has forgotten all is a poor one."""
 
 SPREAD_STEPS = 1000
 """Retries of calls that failed together are spread over so many moments."""
@@ -207,6 +204,7 @@ class _Visit:
 
     async def _admit(self, start: StartFacts) -> tuple[StreamAdmitted, AgentInCall] | StreamRefused:
         """Checks the token of a stream, uses it up, and takes the place that the webhook has reserved."""
+        began_at = self._desk.now()
         found = await self._redeem(start)
         if isinstance(found, Refusal):
             return StreamRefused(f"stream token: {found.value}")
@@ -218,7 +216,9 @@ class _Visit:
         if not self._take_place(start.call_sid, caller, continues=found.continues):
             return StreamRefused("the process is about to stop")
         desk = self._desk
-        events = await self._past(start.call_sid, continues=found.continues)
+        # Without its past the call goes on as well: silence is worse than an agent who has forgotten.
+        left_s = READ_S + max(0.0, CLAIM_S - (desk.now() - began_at))
+        events = await within(left_s, desk.state.events(start.call_sid)) or ()
         back = await desk.recalling.begins(start.call_sid, found.agent, caller, events)
         events, self._minutes = back.events, back.minutes
         earlier = [fact for _, fact in read_facts(events)]
@@ -242,12 +242,6 @@ class _Visit:
             plan, caller, called, True, memory, max(age_s, 0.0), spent, is_back=history.is_back
         )
         return admitted, agent
-
-    async def _past(self, call_sid: str, *, continues: bool) -> tuple[CallEvent, ...]:
-        """Without its past the call goes on as well: silence is worse than an agent who has forgotten."""
-        state = self._desk.state
-        wait_s = PAST_S if continues and state.trouble is None else READ_S
-        return await within(wait_s, state.events(call_sid)) or ()
 
     def _is_spend_over(self) -> bool:
         """Asked last: what is spent while somebody is waited for counts."""
