@@ -222,6 +222,21 @@ def test_without_descriptors_no_call_is_taken_for_a_while() -> None:
     assert desk.offer("CA2", 5.0 + places.RAN_OUT_S) is None
 
 
+def test_all_processes_together_take_no_more_than_they_have_places() -> None:
+    """The streams of one's calls may all have come to the others, beyond the places that these have."""
+    desk = Desk(calls_max=3)
+    desk.take("CA1")
+    desk.condition.others, desk.condition.calls_of_others = 2, 7
+    assert desk.offer("CA2") is None
+    assert desk.offer("CA3") is DeclineReason.CAPACITY
+    desk.condition.calls_of_others = 6
+    assert desk.offer("CA3") is None
+    assert desk.offer("CA4") is DeclineReason.CAPACITY, "its own places are taken"
+    desk.condition.others = desk.condition.calls_of_others = 0
+    desk.admission.ended("CA1", 0.0)
+    assert desk.offer("CA4") is None
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["offer", "offer", "offer", "start", "start", "end", "abandon", "return", "limit"]),

@@ -5,6 +5,10 @@ two offers that arrive together must not both get the last place. The places of 
 what else may be against a call (the model, the money, the process itself) is asked of the parts handed in.
 Whether its caller calls too often is asked before, of the state that all processes share.
 
+Twilio may ask one process about a call and open its stream at another one, where it has a place whatever is
+taken. So the processes look at each other, too: when all have as many calls as they have places together,
+none takes another one.
+
 In memory and pure: the time is passed in, always of one clock that never goes back.
 """
 
@@ -87,6 +91,10 @@ class Condition:
     """It hands its calls over: whoever comes back must go to the next process."""
     has_healthy_store: bool = True
     is_loop_late: bool = False
+    others: int = 0
+    """Processes beside it that take calls of the same number, each with as many places."""
+    calls_of_others: int = 0
+    """What these carry, as it was a moment ago."""
 
     @property
     def reasons_to_decline(self) -> Iterator[DeclineReason]:
@@ -256,10 +264,15 @@ class Admission:
             yield DeclineReason.MODEL_OUTAGE
         if self._spending.level(now) is not SpendLevel.WITHIN_CAPS:
             yield DeclineReason.SPEND
-        if not self.has_room(now):
+        if not self.has_room(now) or self._are_all_full(now):
             yield DeclineReason.CAPACITY
         if self._ran_out_at is not None and now < self._ran_out_at + RAN_OUT_S:
             yield DeclineReason.DESCRIPTORS
+
+    def _are_all_full(self, now: float) -> bool:
+        others = self._condition
+        places = self.limit(now) + self._calls_max * others.others
+        return self.live(now) + others.calls_of_others >= places
 
     def _reserve(self, call_sid: str, now: float) -> None:
         self._reserved.pop(call_sid, None)

@@ -19,6 +19,7 @@ from callbridge.server.process.neighbours import live_among_neighbours, take
 from callbridge.server.process.reporting import ModelHealth, SpendMeter
 from callbridge.server.process.taking import carried
 from callbridge.state.neighbours import News, SpentElsewhere, ToAll, ToCarrier
+from callbridge.switchboard.admission import DeclineReason
 from callbridge.switchboard.circuit import FAILURES_IN_A_ROW
 from desks import CALL, CALLER, FrontDesk, LiveCall
 from leftovers import until
@@ -168,6 +169,17 @@ async def test_three_processes_tell_each_other(
             assert await until(desks[1].circuit_opened.is_set)
             assert await until(lambda: "phone replaced" in call.told)
             assert [desk.circuits.open_models(100.0) for desk in desks] == [[model], [model], []]
+
+
+async def test_calls_that_have_come_to_another_process_take_places(home_of_machines: Path | str) -> None:
+    """All webhooks here, all streams there: together they take as many as both have places."""
+    async with machines(home_of_machines, 2, {"CALLBRIDGE_CALLS_MAX": "2"}) as (first, second):
+        for number in range(4):
+            carried(second.desk, f"CA{number}", CALLER, continues=False)
+        await second.desk.state.flush()
+        async with listening(first.desk):
+            assert await until(lambda: first.desk.reasons_to_decline() == [DeclineReason.CAPACITY])
+        assert first.places == 0
 
 
 async def test_a_state_that_was_away_at_the_start_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

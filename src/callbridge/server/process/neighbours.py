@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 ASK_AGAIN_S: Final = 1.0
 
+LOOK_EVERY_S: Final = 2.0
+"""All together may take as many calls too many as begin in this time: a hundred processes ask fifty times a
+second."""
+
 _log = structlog.get_logger()
 
 
@@ -33,10 +37,20 @@ async def live_among_neighbours(desk: Desk) -> NoReturn:
     """Takes the news of the other processes, for as long as this one serves."""
     async with asyncio.TaskGroup() as acts:
         acts.create_task(_know_spending(desk), name="spending of others")
+        acts.create_task(_look_at_others(desk), name="calls of others")
         async for news in desk.state.news():
             take(desk, news, acts)
         await asyncio.get_running_loop().create_future()  # The state is closed, and so is all else soon.
     raise AssertionError("nobody settles that future")
+
+
+async def _look_at_others(desk: Desk) -> NoReturn:
+    """How many calls they carry: a stream may come to another process than its webhook."""
+    while True:
+        serving = [other for other in await desk.others() if not other.is_leaving]
+        desk.condition.others = len(serving)
+        desk.condition.calls_of_others = sum(other.calls for other in serving)
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 async def _know_spending(desk: Desk) -> None:
