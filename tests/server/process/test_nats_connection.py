@@ -27,6 +27,7 @@ from ports import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from callbridge.records.outbox.events import Event
     from callbridge.server.config.findings import Finding
 
 EVENT = sample_event(1e9)
@@ -71,12 +72,12 @@ def servers(port: int, user: str = "", password: str = "", **more: Any) -> NatsS
     return NatsServers(addresses=(f"127.0.0.1:{port}",), user=user, password=password, **more)
 
 
-async def told(to: NatsReceiver, servers: NatsServers) -> str:
+async def told(to: NatsReceiver, servers: NatsServers, event: Event = EVENT) -> str:
     """Why an event was not kept; nothing where it was."""
     async with leaves_nothing():
         try:
             async with nats_connection(to, servers) as connection:
-                await connection.publish(to.message(EVENT, body_of(EVENT), connection.bytes_max))
+                await connection.publish(to.message(event, body_of(event), connection.bytes_max))
         except NatsFault as fault:
             return str(fault)
     return ""
@@ -110,6 +111,32 @@ async def test_a_stream_that_is_another_one_is_told_nothing(server: NatsServer) 
     assert "overlap" in taken
 
 
+@pytest.mark.heavy
+async def test_a_stream_that_takes_nothing_says_why(server: NatsServer) -> None:
+    """Of our own making it would be another one."""
+    admin = servers(server.port, **ADMIN)
+    await make_stream(server, "silent", no_ack=True)
+    assert "acknowledges nothing (no_ack)" in await told(receiver("silent", "silent"), admin)
+    await make_stream(server, "full", max_msgs=1, discard="new")
+    assert await told(receiver("full", "full"), admin) == ""
+    assert "is full (maximum messages exceeded)" in await told(
+        receiver("full", "full"), admin, sample_event(2e9)
+    )
+    await make_stream(server, "narrow", max_msg_size=2200, duplicate_window=1.0)
+    assert await told(receiver("narrow", "narrow"), admin) == ""
+    (narrow,) = await kept_in(server.url, "narrow", **ADMIN)
+    assert narrow.data["left_out"]
+
+
+async def make_stream(server: NatsServer, name: str, **config: Any) -> None:
+    import nats  # noqa: PLC0415 - an extra
+
+    client = await nats.connect(server.url, allow_reconnect=False, **ADMIN)
+    await client.jetstream().add_stream(name=name, subjects=[f"{name}.>"], **config)
+    await client.close()
+
+
+@pytest.mark.heavy
 async def test_servers_are_asked_one_after_the_other(server: NatsServer) -> None:
     """Of a cluster one may be away."""
     admin = servers(server.port, **ADMIN)
@@ -189,6 +216,7 @@ async def checked(url: str, folder: Path, **more: str) -> list[Finding]:
     return await ask_nats(made_settings(given))
 
 
+@pytest.mark.heavy
 async def test_check_says_whether_it_would_be_told(server: NatsServer, tmp_path: Path) -> None:
     """And makes nothing, and keeps nothing."""
     url = server.url.replace("//", "//admin:p%40ss%2Fword@")
@@ -200,6 +228,15 @@ async def test_check_says_whether_it_would_be_told(server: NatsServer, tmp_path:
     assert found.what.endswith("takes checked.> into the stream checked")
     assert "word" not in found.what
     assert len(await kept_in(server.url, "checked", **ADMIN)) == 1
+    narrow = {"CALLBRIDGE_NATS_STREAM": "slim", "CALLBRIDGE_NATS_SUBJECT": "slim"}
+    await make_stream(server, "slim", max_msg_size=2200, duplicate_window=1.0)
+    _, *doubts = await checked(url, tmp_path, **narrow)
+    assert [(doubt.level, bool(doubt.remedy)) for doubt in doubts] == [(Level.WARNING, True)] * 2
+    assert "of longer calls parts are left out" in doubts[0].what
+    assert "knows for 1 s what comes twice" in doubts[1].what
+    await make_stream(server, "tiny", max_msg_size=99)
+    tiny = {"CALLBRIDGE_NATS_STREAM": "tiny", "CALLBRIDGE_NATS_SUBJECT": "tiny"}
+    assert "and the server takes 0" in (await checked(url, tmp_path, **tiny))[0].what
     (refused,) = await checked(server.url.replace("//", "//reader:secret@"), tmp_path, **given)
     assert refused.level is Level.WARNING
     assert "is told nothing: this user may not do that" in refused.what

@@ -286,3 +286,20 @@ async def test_kill_9_loses_nothing(database: Database, server: NatsServer) -> N
             assert await until(lambda: rig.count(DONE) == 20)
     assert [number for call, number in await rig.kept() if call == "CA2"] == list(range(1, 11))
     assert len(await rig.kept()) == 20
+
+
+@pytest.mark.heavy
+async def test_a_server_that_hangs_keeps_nobody_from_leaving(database: Database) -> None:
+    """What was on its way is another process's, or the next one's."""
+    with nats_server() as server:
+        rig = Rig(database, server, "leaving")
+        async with leaves_nothing():
+            async with rig.sending():
+                rig.put("CA1")
+                assert await until(lambda: rig.count(DONE) == 1)
+                server.pause()
+                rig.put("CA1", "CA2", words="x" * 100_000)
+                assert await until(lambda: all(one.lease for one in rig.outbox.listed(Filter(state=PENDING))))
+                began = time.monotonic()
+            assert time.monotonic() - began < nats_connection.CLOSE_S + 2
+    assert rig.count(PENDING) == 2

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from callbridge.records.outbox.body import body_of
 from callbridge.records.outbox.sample import sample_event
+from callbridge.records.outbox.subjects import MessageTooLarge
 from callbridge.server.config.findings import ok, warning
 from callbridge.server.config.nats import nats_servers, read_nats
 from callbridge.server.config.webhooks import WebhooksError
@@ -46,7 +47,7 @@ async def ask_nats(settings: Settings) -> list[Finding]:
                 return [ok(f"NATS at {servers.name} has no stream {receiver.stream} yet: the start makes it")]
             await connection.try_to_publish(receiver.message(_SAMPLE, body_of(_SAMPLE), connection.bytes_max))
             stream, bytes_max = connection.stream, connection.bytes_max
-    except NatsFault as fault:
+    except (NatsFault, MessageTooLarge) as fault:
         return [
             warning(
                 f"NATS at {servers.name} is told nothing: {fault}",
@@ -96,6 +97,6 @@ async def told_nats(receiver: NatsReceiver, servers: NatsServers, event: Event) 
     try:
         async with nats_connection(receiver, servers) as connection:
             await connection.publish(receiver.message(event, body_of(event), connection.bytes_max))
-    except NatsFault as fault:
+    except (NatsFault, MessageTooLarge) as fault:
         return str(fault)
     return ""
