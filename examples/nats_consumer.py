@@ -67,7 +67,8 @@ async def consume(url: str, board: Board) -> None:
         client = await nats.connect(url, max_reconnect_attempts=-1, reconnect_time_wait=1)
         last.push_async_callback(client.close)
         # One at a time: what is not done yet holds back what follows, also when it is given out again.
-        one_by_one = ConsumerConfig(max_ack_pending=1, ack_wait=30)
+        # After 5 s without an ack it is given out again; work that takes longer says message.in_progress().
+        one_by_one = ConsumerConfig(max_ack_pending=1, ack_wait=5)
         events = await client.jetstream().pull_subscribe(SUBJECTS, NAME, STREAM, one_by_one)
         while True:
             try:
