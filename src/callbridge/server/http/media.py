@@ -9,6 +9,7 @@ from there on nothing tells the two apart.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
@@ -204,7 +205,8 @@ class _Visit:
 
     async def _admit(self, start: StartFacts) -> tuple[StreamAdmitted, AgentInCall] | StreamRefused:
         """Checks the token of a stream, uses it up, and takes the place that the webhook has reserved."""
-        began_at = self._desk.now()
+        clock = asyncio.get_running_loop().time
+        began_at = clock()
         found = await self._redeem(start)
         if isinstance(found, Refusal):
             return StreamRefused(f"stream token: {found.value}")
@@ -217,7 +219,7 @@ class _Visit:
             return StreamRefused("the process is about to stop")
         desk = self._desk
         # Without its past the call goes on as well: silence is worse than an agent who has forgotten.
-        left_s = READ_S + max(0.0, CLAIM_S - (desk.now() - began_at))
+        left_s = READ_S + max(0.0, CLAIM_S - (clock() - began_at))
         events = await within(left_s, desk.state.events(start.call_sid)) or ()
         back = await desk.recalling.begins(start.call_sid, found.agent, caller, events)
         events, self._minutes = back.events, back.minutes
