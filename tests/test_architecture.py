@@ -645,6 +645,7 @@ BROAD = {
         "_close",
     ): "what cannot be said to a peer any more is dropped with its socket",
     ("callbridge.state.writer", "Writer._is_round_done"): "all calls depend on this thread",
+    ("callbridge.state.watch", "Watch._round"): "without renewals the process is taken for dead",
     ("callbridge.state.redis_writer", "RedisWriter._is_round_done"): "so do their memory and tokens",
     ("callbridge.records.taping", "Taping._run"): "a fault of ours costs one tape, and not all to come",
     ("callbridge.records.replaying", "_Player.play"): "whatever the played code raises is a difference",

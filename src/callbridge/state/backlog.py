@@ -14,7 +14,7 @@ from callbridge.state.state import EVENTS_WAITING_MAX
 from callbridge.state.writes import EventWrite, JournalDropped, Journaled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from callbridge.state.writes import Write
 
@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 class Backlog:
     """Everything that was told and is not written, each under the number of its arrival."""
 
-    def __init__(self, waiting_max: int = EVENTS_WAITING_MAX) -> None:
-        self._waiting_max = waiting_max
+    def __init__(
+        self,
+        waiting_max: int = EVENTS_WAITING_MAX,
+        is_urgent: Callable[[Write], bool] = lambda write: not isinstance(write, Journaled | JournalDropped),
+    ) -> None:
+        self._waiting_max, self._cannot_wait = waiting_max, is_urgent
         self._waiting: dict[int, Write] = {}
         self._records: deque[int] = deque()
         """Numbers of the waiting rows of the journal that may be shed, oldest first."""
@@ -56,7 +60,7 @@ class Backlog:
 
     @property
     def is_urgent(self) -> bool:
-        """Whether something waits that is not merely on its way to the records."""
+        """Whether something waits that cannot wait for others; what is on its way to the records can."""
         return self._urgent > 0
 
     def put(self, write: Write) -> None:
@@ -105,7 +109,7 @@ class Backlog:
         return oldest is None or oldest > number
 
     def _look_at(self, number: int, write: Write) -> None:
-        self._urgent += not isinstance(write, Journaled | JournalDropped)
+        self._urgent += self._cannot_wait(write)
         if isinstance(write, EventWrite) and write.is_detail:
             self._details.append(number)
         elif isinstance(write, Journaled) and not write.entry.is_essential:
@@ -117,6 +121,5 @@ class Backlog:
                 del self._waiting[self._records.popleft()]
                 self.records_shed += 1
             else:
-                del self._waiting[self._details.popleft()]
-                self._urgent -= 1
+                self._urgent -= self._cannot_wait(self._waiting.pop(self._details.popleft()))
                 self.shed += 1

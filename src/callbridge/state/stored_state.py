@@ -114,6 +114,10 @@ class StoredState:
     @property
     def trouble(self) -> str | None:
         """Why nothing can be kept at the moment."""
+        return self._home_trouble
+
+    @property
+    def _home_trouble(self) -> str | None:
         return self._writer.trouble or self._watch.trouble
 
     @property
@@ -142,7 +146,7 @@ class StoredState:
         self._tokens_claimed += 1
         claim = TokenClaim(digest, expires_at, Reply(), f"{self.process}-{self._tokens_claimed}")
         self._writer.put(claim)
-        verdict = await claim.reply.within(CLAIM_WAIT_S if self.trouble is None else 0)
+        verdict = await claim.reply.within(CLAIM_WAIT_S if self._home_trouble is None else 0)
         if verdict is None:
             verdict = is_first(claim, self._writer.waiting)
         # Neither answered nor waiting: it was answered between these two looks.
@@ -296,4 +300,4 @@ class StoredState:
 
     @property
     def _is_away(self) -> bool:
-        return self._home.is_remote and self.trouble is not None
+        return self._home.is_remote and self._home_trouble is not None

@@ -122,13 +122,20 @@ class Watch:
     def _run(self) -> None:
         try:
             while not self._is_closing:
-                self._attempt(self._look)
+                self._round()
                 if not self._is_closing:
                     self._pause()
             self._attempt(self._leave)
         finally:
             self._disconnect()
             self._bell.close()
+
+    def _round(self) -> None:
+        try:
+            self._attempt(self._look)
+        except Exception:  # noqa: BLE001  # A fault of ours. Without renewals this process is taken for dead.
+            _log.exception("state_watch_failed")
+            self._disconnect()
 
     def _attempt(self, do: Callable[[Connection], None]) -> None:
         """What fails is tried again; after a lost connection, at once and once."""

@@ -67,7 +67,7 @@ class Writer:
         self._retention = retention
         self._wake = threading.Condition(threading.Lock())
         # Guarded by `_wake`:
-        self._backlog = Backlog()
+        self._backlog = Backlog(is_urgent=_is_waited_for) if home.is_remote else Backlog()
         self._questions: deque[Question] = deque()
         self._flushes: list[tuple[int, Reply[bool]]] = []
         self._farewells: list[Reply[bool]] = []
@@ -214,7 +214,7 @@ class Writer:
             return not self._is_closing
 
     def _gathers_for_s(self) -> float:
-        """How long what is merely on its way to the records waits for more of it."""
+        """How long that for which nobody waits waits for more of it: a server is asked by many."""
         if self._waiting_since is None or self._backlog.is_urgent or self._questions or self._flushes:
             return 0.0
         return self._waiting_since + GATHERED_S - time.monotonic()
@@ -400,6 +400,10 @@ def _locks(writes: Collection[Write]) -> set[str]:
         | callers
         | {f"caller {write.note.caller_key}" for write in writes if isinstance(write, TextNoted)}
     )
+
+
+def _is_waited_for(write: Write) -> bool:
+    return isinstance(write, TokenClaim | PlaceClaim)
 
 
 def _is_withdrawn(write: Write) -> bool:
