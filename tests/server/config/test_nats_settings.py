@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from callbridge.server.config.settings import Settings
 
+pytest.importorskip("nats")
+
 
 @pytest.fixture
 def state(tmp_path: Path) -> str:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from callbridge.records.outbox.events import Event
     from callbridge.server.config.findings import Finding
 
+pytest.importorskip("nats")
+
 EVENT = sample_event(1e9)
 
 ADMIN = {"user": "admin", "password": "p@ss/word"}
