@@ -91,6 +91,13 @@ class Receiver:
             assert time.monotonic() < ends_at, f"{self.requests} of {count} requests came"
             time.sleep(0.005)
 
+    def wait_for_spans(self, count: int) -> None:
+        """Returns when so many have come."""
+        ends_at = time.monotonic() + DEADLINE_S
+        while len(self.spans) < count:
+            assert time.monotonic() < ends_at, f"{len(self.spans)} of {count} spans came"
+            time.sleep(0.1)
+
 
 def decoded(body: bytes) -> list[GotSpan]:
     """The spans of one request."""

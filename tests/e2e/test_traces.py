@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import random
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,18 +25,20 @@ from callbridge.call.facts import (
 )
 from callbridge.observe.tracing.spans import trace_id_of
 from callbridge.simulators.phone import HangUp, Interrupt, Pause, Say, WaitForAgent
-from callbridge.simulators.voice_model import Answer, Call, Script
+from callbridge.simulators.voice_model import Answer, Call, Script, serve_model
 from callbridge.simulators.voice_model import Say as Speech
-from e2e.stack import FinishedCall, stack, together
+from e2e.processes import services
+from e2e.stack import API_KEY, FinishedCall, stack, together, variables
 from leftovers import until
 from otlp import receiver
 from ports import free_port
 from random_calls import noise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from callbridge.simulators.phone import Step
+    from e2e.processes import Service
     from e2e.stack import Log
     from otlp import GotSpan, Receiver
 
@@ -209,3 +214,40 @@ def test_nothing_of_it_is_loaded_where_no_traces_are_wanted() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=path
     )
     assert ended.stdout.splitlines()[-1] == "[]"
+
+
+CALLS = 12
+RATIO_MAX = 1.6
+"""Of the densest calls there are, on a machine that others use. What is measured stands in the report."""
+
+TURNS = tuple(
+    Answer(say=(Speech(text="One, two, three.", audio=noise(RNG, 800)),), caller="Yes?") for _ in range(5)
+)
+TURN: list[Step] = [WaitForAgent(quiet_ms=100), Say(noise(RNG, 300))]
+TALK: list[Step] = [*TURN, *TURN, *TURN, *TURN, WaitForAgent(quiet_ms=100), HangUp()]
+
+
+@pytest.mark.long  # With nothing else on the machine: its figure is in docs/traces.md.
+async def test_what_traces_cost(tmp_path: Path, receives: Receiver, figures: Callable[[str], None]) -> None:
+    """User time of a process that sends them and of one that does not, while both carry the same calls."""
+    async with serve_model(Script(answers=TURNS, after_ms=20), keys=(API_KEY,)) as model:
+        told = variables("", model.url)
+        async with services(tmp_path, told, told | environment(receives.url)) as both:
+            await together(*(service.line(model).call(TALK[-2:]) for service in both))
+            await asyncio.to_thread(receives.wait_for_spans, 3)  # What is made once is made now.
+            before = [spent_s(service) for service in both]
+            await together(*(both[n % 2].line(model).call(TALK) for n in range(2 * CALLS)))
+            await asyncio.to_thread(receives.wait_for_spans, 3 * 5 * CALLS)
+            off, on = (spent_s(service) - spent for service, spent in zip(both, before, strict=True))
+    more_ms, spans = (on - off) * 1000 / CALLS, len(receives.spans) / CALLS
+    figures(
+        f"user time with traces: {on / off:.2f} of that without; {more_ms:.1f} ms more for a call of five "
+        f"turns in 7 s, which are {spans:.0f} spans"
+    )
+    assert on / off < RATIO_MAX
+
+
+def spent_s(service: Service) -> float:
+    """User time so far, of all its threads: field 14 of /proc/PID/stat."""
+    fields = Path(f"/proc/{service.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return int(fields[11]) / os.sysconf("SC_CLK_TCK")

@@ -131,6 +131,22 @@ async def test_a_blocked_loop_is_told_once_it_goes_on() -> None:
     assert watch.lags.max_ms >= 190
 
 
+async def test_who_asks_is_told_of_a_lag_with_its_stack() -> None:
+    """Once it is over. Of one that was short there is no stack."""
+    told: list[tuple[float, str]] = []
+    bounds = LagBounds(beat_s=0.02, warn_s=0.1, warn_every_s=0.0, stack_s=0.3)
+    async with LoopWatch(bounds, has_last_resort=False) as watch:
+        watch.tell_lags_to(lambda lag_s, stack: told.append((lag_s, stack)))
+        await beats(watch, 1)
+        for blocked_s in (0.5, 0.2):
+            time.sleep(blocked_s)  # noqa: ASYNC251 - what is tested
+            await beats(watch, 1)
+    (long, stack), (short, none) = told[:2]
+    assert (long > 0.3, short > 0.1) == (True, True)
+    assert "test_who_asks_is_told_of_a_lag_with_its_stack" in stack
+    assert none == ""
+
+
 async def test_a_healthy_loop_is_quiet_and_leaves_nothing() -> None:
     ended: list[int] = []
     bounds = LagBounds(beat_s=0.01, warn_s=5, stack_s=5, exit_s=6)  # Quiet on a busy machine, too.

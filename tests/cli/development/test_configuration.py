@@ -96,6 +96,8 @@ def test_calls_are_kept_in_the_project_and_go_nowhere_else(
         "CALLBRIDGE_ANALYSIS_MODEL": "gpt-text",
         "CALLBRIDGE_RECORDINGS": "s3://calls-of-customers",
         "CALLBRIDGE_STATE_PATH": "calls.sqlite",
+        "CALLBRIDGE_TRACES": "true",
+        "NATS_URL": "nats://127.0.0.1:4222",
     }.items():
         monkeypatch.setenv(name, value)
     folder = calls_folder(tmp_path)
@@ -106,6 +108,7 @@ def test_calls_are_kept_in_the_project_and_go_nowhere_else(
     for place in (folder, None):
         settings = development_settings(told, port=8081, base_url=LOCAL, model_url=MODEL, folder=place)
         assert (read_webhooks(settings, {}), settings.analysis_model, settings.state_path) == ((), None, None)
+        assert (settings.traces, settings.nats_url) == (False, None)
         assert records_file(settings) == (None if place is None else folder / "records.db")
         recordings = settings.recordings_place
         assert (None if recordings is None else recordings.directory) == (

@@ -145,7 +145,8 @@ def _kept(folder: Path | None) -> dict[str, Any]:
     """What is kept of calls, whatever was told: those of a laptop go into no deployment's database, are told
     to nobody, and are looked at by no model that costs.
     """
-    nobody = dict.fromkeys(("webhooks", "webhook_url", "webhook_secret", "analysis_model", "database_url"))
+    names = ("webhooks", "webhook_url", "webhook_secret", "nats_url", "analysis_model", "database_url")
+    nobody = dict.fromkeys(names) | {"traces": False}
     if folder is None:
         return nobody | {"recordings": None, "replay_share": 0.0}
     return nobody | {
