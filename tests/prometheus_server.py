@@ -60,6 +60,13 @@ class Server:
         numbers = ([(at, value) for at, value in one if value == value] for one in found)
         return [one for one in numbers if one]
 
+    def value(self, expression: str) -> float | None:
+        """What it is worth now: the first of its series; None where there is none."""
+        answer: Any = self.client.get("/api/v1/query", params={"query": expression}).json()
+        assert answer["status"] == "success", (expression, answer)
+        found = answer["data"]["result"]
+        return float(found[0]["value"][1]) if found else None
+
     def rules(self) -> set[str]:
         """The names of the alerts that it has loaded."""
         answer: Any = self.client.get("/api/v1/rules", params={"type": "alert"}).json()
@@ -69,28 +76,35 @@ class Server:
 @contextlib.contextmanager
 def server(text: bytes, rules: Path) -> Iterator[Server]:
     """A Prometheus with these samples, and these rules loaded."""
-    command = program("prometheus")
     with tempfile.TemporaryDirectory(prefix="callbridge-prometheus-") as place:
-        folder, port = Path(place), free_port()
+        folder = Path(place)
         (folder / "samples").write_bytes(text)
         promtool(
             *("tsdb", "create-blocks-from", "openmetrics", "--quiet"),
             *(str(folder / "samples"), str(folder / "data")),
         )
-        (folder / "prometheus.yml").write_text(f"rule_files: [{rules}]\n", encoding="utf-8")
-        arguments = [
-            *(f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"),
-            *(f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=10y"),
-        ]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen([command, *arguments], stdout=log, stderr=log)  # noqa: S603 - our own
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
-                _wait_until_ready(client, folder / "log")
-                yield Server(client)
-        finally:
-            process.terminate()
-            process.wait(STOP_S)
+        with running(folder, f"rule_files: [{rules}]\n") as prometheus:
+            yield prometheus
+
+
+@contextlib.contextmanager
+def running(folder: Path, configuration: str) -> Iterator[Server]:
+    """A Prometheus with its configuration, data and log in this folder."""
+    command, port = program("prometheus"), free_port()
+    (folder / "prometheus.yml").write_text(configuration, encoding="utf-8")
+    arguments = [
+        *(f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"),
+        *(f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=10y"),
+    ]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([command, *arguments], stdout=log, stderr=log)  # noqa: S603 - our own
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+            _wait_until_ready(client, folder / "log")
+            yield Server(client)
+    finally:
+        process.terminate()
+        process.wait(STOP_S)
 
 
 def _wait_until_ready(client: httpx.Client, log: Path) -> None:

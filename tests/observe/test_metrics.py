@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from callbridge.call.facts import Fact
     from callbridge.records.story import CallStory
 
-SEEDS = range(16)
+SEEDS = range(12)
 PERSONAL = re.compile(r"[A-Z]{2}[0-9a-f]{32}|\+\d|\d{7}|@")
 
 
@@ -174,7 +174,7 @@ def test_times_are_those_of_the_records() -> None:
     def value(name: str) -> float:
         return found[f"callbridge_{name}", ()]
 
-    assert of_records["turns"] > 30
+    assert of_records["turns"] > 15
     assert value("turn_latency_seconds_count") == of_records["turns"]
     assert value("turn_latency_seconds_sum") * 1000 == pytest.approx(of_records["turn_latency"])
     assert value("first_audio_seconds_count") == of_records["streams"]
