@@ -25,7 +25,7 @@ from callbridge.server.process.texting import Texting
 from callbridge.switchboard.continuation import CONTINUATIONS_MAX
 from callbridge.testing.virtual.loop import VirtualLoop
 from desks import ACCOUNT, CALL, CALLED, CALLER, UNSIGNED, FrontDesk, LiveCall
-from machines import Machine, machines
+from several_desks import Machine, machines
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

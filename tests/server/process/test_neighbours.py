@@ -23,7 +23,7 @@ from callbridge.switchboard.admission import DeclineReason
 from callbridge.switchboard.circuit import FAILURES_IN_A_ROW
 from desks import CALL, CALLER, FrontDesk, LiveCall
 from leftovers import until
-from machines import machines
+from several_desks import machines
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

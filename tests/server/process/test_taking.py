@@ -12,7 +12,7 @@ from callbridge.server.process.taking import carried, offer, stream_ended
 from callbridge.state.places import RESERVED_S
 from callbridge.switchboard.admission import DeclineReason
 from desks import CALL, CALLER, FrontDesk
-from machines import machines
+from several_desks import machines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
