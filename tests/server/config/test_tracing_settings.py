@@ -102,6 +102,8 @@ def test_other_programs_may_read_these_variables_otherwise() -> None:
 
 
 def test_check_says_where_spans_go_and_what_may_be_wrong_with_it() -> None:
+    pytest.importorskip("opentelemetry.sdk.trace")
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
     assert list(tracing(made_settings())) == []
     assert found() == [(Level.OK, f"spans of calls go to {URL}")]
     assert found(CALLBRIDGE_TRACES_FOR="langfuse,phoenix", CALLBRIDGE_TRACES_SHARE="0.1") == [
