@@ -39,6 +39,12 @@ def span(number: int, parent_id: int = 0) -> Span:
     )
 
 
+@pytest.fixture
+def tried_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is tried again after the test."""
+    monkeypatch.setattr(tested, "EXPORT_S", LAST_S)
+
+
 def exporting(url: str) -> Exporting:
     load()
     return Exporting(Receiver(f"{url}/v1/traces", {"x-key": "abc"}, {"service.name": "bakery"}))
@@ -100,6 +106,7 @@ def test_a_receiver_that_hangs_holds_nobody_up(receives: otlp.Receiver) -> None:
     assert BATCH_MAX + 50 not in names  # It waited longest, and another one took its place.
 
 
+@pytest.mark.usefixtures("tried_shortly")
 @pytest.mark.parametrize("status", [429, 503, 400])
 def test_a_receiver_that_refuses_is_left_alone_at_the_end(receives: otlp.Receiver, status: int) -> None:
     """429 and 503 are tried again for a while, and that ends with the process."""
@@ -112,6 +119,7 @@ def test_a_receiver_that_refuses_is_left_alone_at_the_end(receives: otlp.Receive
     assert receives.requests >= 1
 
 
+@pytest.mark.usefixtures("tried_shortly")
 def test_a_receiver_that_is_not_there_is_none() -> None:
     sends = exporting(f"http://127.0.0.1:{free_port()}")
     sends.send(span(1))
