@@ -27,6 +27,9 @@ def is_on(history: CallHistory) -> bool:
 
 
 def tell_its_carrier(desk: Desk, call_sid: str, history: CallHistory, what: str) -> None:
-    """Tells the process that carries a call, if another one does as far as its history goes."""
-    if is_on(history) and desk.live_calls.find(call_sid) is None:
+    """Tells the process that carries a call, if another one does and has not written down an end.
+
+    That its stream has begun may not be written down yet, either: who carries it is known when this is.
+    """
+    if history.ended is None and desk.live_calls.find(call_sid) is None:
         desk.state.tell_carrier(call_sid, what)
