@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import time
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,14 @@ async def until(is_so: Callable[[], bool], within_s: float = 20.0) -> None:
 
 def words_of(events: tuple[CallEvent, ...]) -> list[bytes]:
     return [event.body for event in events]
+
+
+def cut_connections(server: Server) -> None:
+    """The server ends all that it has with a state."""
+    server.run_sql(
+        f"{server.address}/postgres",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'callbridge state'",
+    )
 
 
 @contextlib.contextmanager
@@ -186,10 +195,7 @@ async def test_a_server_that_comes_back_before_anybody_asks_is_no_trouble(
     """All connections are gone, and nothing is told of it: they are made anew."""
     state.append(CALL, "stream_started", b"0")
     assert await state.flush()
-    postgres_server.run_sql(
-        f"{postgres_server.address}/postgres",
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'callbridge state'",
-    )
+    cut_connections(postgres_server)
     assert words_of(await state.events(CALL)) == [b"0"]
     assert await state.claim_place(CALL, "caller", CallerBounds(), time.time())
     assert state.trouble is None
@@ -307,6 +313,46 @@ async def test_transactions_that_are_in_each_others_way_are_tried_again(state: P
 # --- Several at once ----------------------------------------------------------------------------------
 
 
+async def test_under_faults_all_is_written_once_and_in_order(
+    shared_database: str, postgres_server: Server
+) -> None:
+    """Connections that end at any moment, and a server that stops, under three processes that write."""
+    chance = random.Random(7)
+    states = [await opened(shared_database, f"process-{number}") for number in range(3)]
+    told = dict.fromkeys(range(3), 0)
+    is_over = asyncio.Event()
+
+    async def tell(number: int) -> None:
+        while not is_over.is_set():
+            states[number].append(CALL, "turn_ended", b"%d %d" % (number, told[number]))
+            states[number].note_spend(time.time(), number + 1)
+            told[number] += 1
+            await asyncio.sleep(0.002)
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(3):
+            tasks.create_task(tell(number))
+        for round_ in range(25):
+            await asyncio.sleep(chance.uniform(0.0, 0.08))
+            await asyncio.to_thread(cut_connections, postgres_server)
+            if round_ == 12:
+                await asyncio.to_thread(postgres_server.stop)
+                await asyncio.to_thread(postgres_server.start)
+        is_over.set()
+    for state in states:
+        await until(lambda state=state: state.trouble is None)  # type: ignore[misc]  # It is bound at once.
+        assert await state.flush()
+    events = await states[0].events(CALL)
+    assert [event.sequence for event in events] == list(range(1, sum(told.values()) + 1))
+    for number in range(3):
+        own = [event.body for event in events if event.body.startswith(b"%d " % number)]
+        assert own == [b"%d %d" % (number, one) for one in range(told[number])]
+    spent = sum(microdollars for _, microdollars in await states[0].spend(0))
+    assert spent == sum((number + 1) * told[number] for number in range(3))
+    for state in states:
+        await state.close()
+
+
 async def test_mail_is_told_of_at_once(shared_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Long before anybody would look."""
     one, other = await opened(shared_database, "one"), await opened(shared_database, "other")
@@ -358,7 +404,7 @@ async def test_a_caller_is_forgotten_there(state: PostgresState, shared_database
     assert await asyncio.to_thread(remembered_in_database, shared_database, ["caller", "somebody else"]) == 1
 
 
-async def test_one_prunes_at_a_time(state: PostgresState, shared_database: str) -> None:
+def test_one_prunes_at_a_time(shared_database: str) -> None:
     home, other = PostgresHome(shared_database), PostgresHome(shared_database)
     with contextlib.closing(home.open()) as first, contextlib.closing(other.open()) as second:
         with home.writing(first):

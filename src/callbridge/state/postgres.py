@@ -25,7 +25,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
 from callbridge.state.home import Fault
@@ -144,7 +144,7 @@ class PostgresHome:
     @contextlib.contextmanager
     def reading(self, connection: Connection) -> Iterator[None]:
         """One transaction, given up after `PATIENCE_S`."""
-        with self._patience.over(_driver(connection).fileno()), connection.begin():
+        with self._patience.over(self._descriptor(connection)), connection.begin():
             yield
 
     def now(self) -> ColumnElement[float]:
@@ -225,6 +225,12 @@ class PostgresHome:
         except SQLAlchemyError as error:
             raise StateError(self.in_words(error)) from error
         return found
+
+    def _descriptor(self, connection: Connection) -> int:
+        try:
+            return int(_driver(connection).fileno())
+        except self._engine.dialect.loaded_dbapi.Error as error:  # It is gone, and SQLAlchemy was not asked.
+            raise OperationalError("BEGIN", None, error) from error
 
     def _check_version(self, connection: Connection) -> None:
         with self.reading(connection):

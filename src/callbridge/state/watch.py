@@ -215,4 +215,5 @@ class Watch:
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
+            connection.invalidate()  # Without another word to a server that may not answer.
             connection.close()

@@ -365,6 +365,7 @@ class Writer:
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
+            connection.invalidate()  # Without another word to a server that may not answer.
             connection.close()
 
     def _leave(self) -> None:
