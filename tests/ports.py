@@ -29,3 +29,15 @@ def free_port() -> int:
         port = FIRST + _worker % SHARES * SHARE + next(_counted) % SHARE
         with contextlib.suppress(OSError), tcp_listener(port=port):
             return port
+
+
+def free_ports(count: int) -> int:
+    """The first of so many in a row."""
+    while True:
+        first = free_port()
+        with contextlib.suppress(OSError), contextlib.ExitStack() as opened:
+            for port in range(first, first + count):
+                opened.enter_context(tcp_listener(port=port))
+            for _ in range(count - 1):
+                next(_counted)
+            return first
