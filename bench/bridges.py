@@ -21,9 +21,13 @@ MEDIA_PATH = "/media-stream"
 WITH_AGENT: Final = "with-agent"
 WITH_RECORDS: Final = "with-records"
 WITH_RECORDING: Final = "with-recording"
+WITH_WORKERS: Final = "with-workers"
 BASELINES: Final = Path(__file__).parent / "baselines"
 SOURCE, ROOT = Path(callbridge.__file__).parents[1], Path(__file__).parents[1]
 """Where the service and this benchmark are imported from."""
+
+
+WORKERS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class BridgeKind:
     launch: Callable[[Toolchain, Setting], Launch]
     tools: tuple[Literal["node", "node_relay", "relay"], ...] = ()
     """What of the toolchain it is made of."""
+    processes: int = 1
+    """How many of them carry calls; one that starts the others is not among them."""
     voice_path: str | None = None
     """Its webhook, where calls must be announced and bring a token; nothing where they need not."""
 
@@ -135,6 +141,11 @@ def _callbridge_with_recording(toolchain: Toolchain, setting: Setting) -> Launch
     return Launch(kept.command, kept.environment | recorded)
 
 
+def _callbridge_with_workers(toolchain: Toolchain, setting: Setting) -> Launch:
+    kept = _callbridge_with_records(toolchain, setting)
+    return Launch(kept.command, kept.environment | {"CALLBRIDGE_WORKERS": str(WORKERS)})
+
+
 def _baseline_environment(setting: Setting) -> dict[str, str]:
     environment = {"PORT": str(setting.port), "REALTIME_URL": setting.model_url, "OPENAI_API_KEY": "sk-bench"}
     if setting.certificate:
@@ -168,12 +179,13 @@ def _relay(toolchain: Toolchain, setting: Setting) -> Launch:
 BRIDGES: Final = {
     kind.name: kind
     for kind in (
-        BridgeKind("callbridge", "this service, all of it", _callbridge, (), "/twilio/voice"),
+        BridgeKind("callbridge", "this service, all of it", _callbridge, (), 1, "/twilio/voice"),
         BridgeKind(
             WITH_AGENT,
             "the same with an ordinary agent: texts made for the call, five tools, a form, a key",
             _callbridge_with_agent,
             (),
+            1,
             "/twilio/voice",
         ),
         BridgeKind(
@@ -181,6 +193,7 @@ BRIDGES: Final = {
             "the same as the first, with the state and the records of all calls on disk, words included",
             _callbridge_with_records,
             (),
+            1,
             "/twilio/voice",
         ),
         BridgeKind(
@@ -188,6 +201,15 @@ BRIDGES: Final = {
             "the same with the audio of all calls recorded",
             _callbridge_with_recording,
             (),
+            1,
+            "/twilio/voice",
+        ),
+        BridgeKind(
+            WITH_WORKERS,
+            f"the one with records as {WORKERS} workers behind one port",
+            _callbridge_with_workers,
+            (),
+            WORKERS,
             "/twilio/voice",
         ),
         BridgeKind(

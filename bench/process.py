@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bench.bridges import Launch
 
-START_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 30.0
 _LOG_TAIL_BYTES = 2000
 _CLOCK_OF_PROCESS = 2
 """In the numbers of Linux' CPU clocks: user and system time of all threads, in nanoseconds."""
@@ -110,27 +110,69 @@ class Process:
         """Its number."""
         return self.inner.pid
 
+    async def wait_for_workers(self, count: int) -> None:
+        """Returns when so many processes of it carry calls: one that starts the others listens before them.
+
+        Raises:
+            BenchError: they took too long.
+        """
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                while count > 1 and not self._have_begun(count):  # noqa: ASYNC110 - a file tells nobody
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise BenchError(f"its workers did not start:\n{self.log_tail()}") from None
+
+    @property
+    def pids(self) -> list[int]:
+        """Its own number, and those of the processes that it has started."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
+        return [self.pid, *map(int, children.split())]
+
     def cpu(self) -> CpuTime:
-        """CPU time used so far."""
-        # What clock_getcpuclockid(3) answers; Python has no name for it.
-        total_s = time.clock_gettime((~self.pid << 3) | _CLOCK_OF_PROCESS)
-        stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8", errors="replace")
-        user_s, system_s = parse_user_and_system_s(stat)
-        return CpuTime(total_s, user_s, system_s)
+        """CPU time used so far, by its children as well."""
+        each = [_cpu_of(pid) for pid in self.pids]
+        return CpuTime(
+            sum(used.total_s for used in each),
+            sum(used.user_s for used in each),
+            sum(used.system_s for used in each),
+        )
 
     def memory(self) -> Memory:
-        """Memory held now."""
-        text = Path(f"/proc/{self.pid}/smaps_rollup").read_text(encoding="ascii")
-        sizes = parse_kilobytes(text)
-        return Memory(sizes["Rss"], sizes["Pss"])
+        """Memory held now, by its children as well."""
+        each = [
+            parse_kilobytes(Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii"))
+            for pid in self.pids
+        ]
+        return Memory(sum(sizes["Rss"] for sizes in each), sum(sizes["Pss"] for sizes in each))
 
     def open_files(self) -> int:
-        """File descriptors held now, sockets included."""
-        return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
+        """File descriptors held now, sockets included, by its children as well."""
+        return sum(1 for pid in self.pids for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+    def kill(self) -> None:
+        """Ends it, its group and its children."""
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+            for pid in reversed(self.pids):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def _have_begun(self, count: int) -> bool:
+        assert self.log is not None, "a bridge writes to a file"
+        return self.log.read_bytes().count(b'"event": "ready"') >= count
 
     def log_tail(self) -> str:
         """The end of what it said."""
         return "" if self.log is None else self.log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace")
+
+
+def _cpu_of(pid: int) -> CpuTime:
+    # What clock_getcpuclockid(3) answers; Python has no name for it.
+    total_s = time.clock_gettime((~pid << 3) | _CLOCK_OF_PROCESS)
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    user_s, system_s = parse_user_and_system_s(stat)
+    return CpuTime(total_s, user_s, system_s)
 
 
 def parse_user_and_system_s(stat: str) -> tuple[float, float]:
@@ -184,11 +226,11 @@ async def running(
         os.sched_setaffinity(0, ours)
         if output is not None:
             output.close()
+    process = Process(inner, log)
     try:
-        yield Process(inner, log)
+        yield process
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(inner.pid, signal.SIGKILL)
+        process.kill()
         await inner.wait()
 
 

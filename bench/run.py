@@ -89,6 +89,7 @@ class Bench:
             log = folder / "bridge.log"
             async with running(bridge_launch, self._cores.bridge, folder, log=log) as bridge:
                 await wait_until_listening(bridge, setting.port)
+                await bridge.wait_for_workers(case.bridge.processes)
                 async with (
                     running(load_launch, self._cores.generator, folder, log=None, is_fed=True) as load,
                     _announcer(case.bridge, setting) as announce,

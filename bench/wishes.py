@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from bench.bridges import BRIDGES, WITH_AGENT, WITH_RECORDING, WITH_RECORDS
+from bench.bridges import BRIDGES, WITH_AGENT, WITH_RECORDING, WITH_RECORDS, WITH_WORKERS
 from bench.guard import OURS, THEIRS
 from bench.plan import Case, Leg, Pace, cases
 
@@ -55,7 +55,11 @@ class Wishes:
 
 WHOLE: Final = Wishes(tuple(BRIDGES.values()), tuple(Leg), (10, 50, 250, 600, 1000), 3, Pace())
 QUICK: Final = Wishes(
-    tuple(kind for kind in BRIDGES.values() if kind.name not in {WITH_AGENT, WITH_RECORDS, WITH_RECORDING}),
+    tuple(
+        kind
+        for kind in BRIDGES.values()
+        if kind.name not in {WITH_AGENT, WITH_RECORDS, WITH_RECORDING, WITH_WORKERS}
+    ),
     (Leg.PLAIN,),
     (10, 50),
     1,

@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from bench.bridges import BRIDGES, BridgeKind, Launch, Setting
+from bench.bridges import BRIDGES, WITH_RECORDS, WITH_WORKERS, BridgeKind, Launch, Setting
 from bench.plan import Case, Leg, Pace
 from bench.process import choose_cores
 from bench.run import Bench
-from bench.summary import calls_per_core
+from bench.summary import calls_per_core, user_us_per_frame
 from bench.tests.faulty_relay import DELAY_S
 from bench.toolchain import Toolchain
 
@@ -47,7 +47,13 @@ def bench(toolchain: Toolchain) -> Bench:
     return Bench(toolchain, choose_cores(), PACE, lambda _: None)
 
 
-@pytest.mark.parametrize("name", ["callbridge", "with-agent", "with-records", "with-recording"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("callbridge", "with-agent", "with-records", "with-recording"),
+        pytest.param("with-workers", marks=pytest.mark.heavy),
+    ],
+)
 async def test_callbridge_carries_calls_and_loses_nothing(bench: Bench, name: str) -> None:
     """Signed webhooks, tokens, sessions, audio both ways and marks: the whole path."""
     run = await bench.run(Case(BRIDGES[name], Leg.PLAIN, CALLS))
@@ -64,6 +70,35 @@ async def test_callbridge_carries_calls_and_loses_nothing(bench: Bench, name: st
     assert calls_per_core(run) > 0
     assert run.end is not None
     assert run.end.open_files > 2 * CALLS
+
+
+CALLS_OF_A_WORKER = 40
+MORE_MAX = 1.25
+"""Of two shared cores each has its own day: six quiet pairs were at 0.95 to 1.06."""
+
+
+@pytest.mark.heavy
+async def test_a_frame_costs_no_more_with_two_workers(toolchain: Toolchain) -> None:
+    """User time per frame of both together, beside one process with half the calls, on the same core.
+
+    So that each has as many: the more calls one loop has, the more frames it finds at once, and the less each
+    of them costs.
+    """
+    bench = Bench(toolchain, choose_cores(), Pace(window_s=3, warm_up_s=1, starts_per_s=30), lambda _: None)
+    ratios = []
+    for _ in range(2):
+        runs = [
+            await bench.run(Case(BRIDGES[name], Leg.PLAIN, BRIDGES[name].processes * CALLS_OF_A_WORKER))
+            for name in (WITH_RECORDS, WITH_WORKERS)
+        ]
+        if not all(run.is_complete for run in runs):
+            pytest.skip(f"not judged: {'; '.join(run.report.reason for run in runs)}")
+        one, two = map(user_us_per_frame, runs)
+        ratios.append(two / one)
+        assert [run.report.up.lost + run.report.down.lost for run in runs] == [0, 0]
+        if ratios[-1] <= MORE_MAX:
+            return
+    pytest.fail(f"user time per frame, two workers over one process: {ratios}")
 
 
 @pytest.mark.parametrize("name", ["relay", "bare"])

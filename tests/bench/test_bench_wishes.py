@@ -22,7 +22,7 @@ def test_words_replace_what_they_name_and_nothing_else() -> None:
     [
         (
             {"bridges": "asterisk"},
-            "'asterisk'; there are callbridge, with-agent, with-records, with-recording, node, sample",
+            "'asterisk'; there are callbridge, with-agent, with-records, with-recording, with-workers, node",
         ),
         ({"legs": "quic"}, "plain or tls, not 'quic'"),
         ({"calls": "10,many"}, "not 'many'"),

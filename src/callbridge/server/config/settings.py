@@ -109,9 +109,7 @@ class Settings(
     """What is dialled when the first one is not found; off switches it off."""
 
     predial: bool = True
-    """Whether the model is dialled while Twilio still connects its stream: the greeting comes sooner.
-
-    With several workers only where it is set: most streams come to another one than has dialled."""
+    """Whether the model is dialled while Twilio still connects its stream: the greeting comes sooner."""
 
     realtime_voice: VendorsName = "marin"
     """A voice of the vendor, or the id (voice_...) of your own."""
@@ -383,11 +381,6 @@ class Settings(
         """The model to dial when the first is not found; nothing where there is no other."""
         name = self.realtime_second_model
         return None if name in {"off", self.realtime_model} else name
-
-    @property
-    def dials_ahead(self) -> bool:
-        """Whether the model is dialled at the webhook, for a stream that may come to another worker."""
-        return self.predial and (self.workers == 1 or "predial" in self.model_fields_set)
 
     # Rules.
 

@@ -33,8 +33,8 @@ class WorkerSettings(RestSettings):
     def _workers_have_what_they_need(self) -> Self:
         if self.workers == 1:
             return self
-        # The name of a field of a room above this one.
-        if getattr(self, "state_path", None) is None:
+        # Both are other parts' fields.
+        if getattr(self, "state_path", None) is None and getattr(self, "shared_state", "off") == "off":
             raise ValueError(
                 f"{variable('workers')} is {self.workers}, but they would share nothing: Twilio's next "
                 f"question about a call may reach another one. Set {variable('state_path')} to a file, or "

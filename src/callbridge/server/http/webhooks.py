@@ -363,7 +363,7 @@ class _Webhooks:
         """A stream is to come, and while its socket is being connected the model is dialled."""
         desk = self._desk
         desk.drain.stream_promised()
-        if self._settings.dials_ahead:
+        if self._settings.predial:
             desk.waiting.predial(form.call_sid, desk.plans.model(agent))
         return Promise(stream, agent, desk.tokens.nonce().hex(), int(desk.wall_now()) + LIFETIME_S)
 
