@@ -29,6 +29,8 @@ USER 10001:10001
 EXPOSE 8080
 # No HEALTHCHECK: it would start a python interpreter beside live audio every few seconds, and the
 # hosts that run this ask /readyz themselves.
+# One process carries some 250 calls, on one core. For more cores: CALLBRIDGE_WORKERS, one each; `docker kill -s HUP`
+# then replaces them one after the other.
 # In exec form the process gets SIGTERM itself; a shell in between would swallow it. Live calls may go on for
 # CALLBRIDGE_DRAIN_SECONDS after it: give the container a minute more (docker stop --time 300).
 CMD ["callbridge", "serve"]

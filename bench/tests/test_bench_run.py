@@ -73,11 +73,11 @@ async def test_callbridge_carries_calls_and_loses_nothing(bench: Bench, name: st
 
 
 CALLS_OF_A_WORKER = 40
-MORE_MAX = 1.25
-"""Of two shared cores each has its own day: six quiet pairs were at 0.95 to 1.06."""
+MORE_MAX = 1.35
+"""Four pairs were at 0.81, 1.05, 1.14 and 1.24 on a machine that had much else to do."""
 
 
-@pytest.mark.heavy
+@pytest.mark.long
 async def test_a_frame_costs_no_more_with_two_workers(toolchain: Toolchain) -> None:
     """User time per frame of both together, beside one process with half the calls, on the same core.
 

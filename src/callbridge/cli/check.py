@@ -38,13 +38,14 @@ def check(
             "Twilio reach the webhook? Costs nothing.",
         ),
     ] = False,
+    workers: Annotated[int | None, typer.Option(help="In place of CALLBRIDGE_WORKERS.")] = None,
 ) -> None:
     """Say what is missing or wrong in the settings, and what to do about it.
 
     Exit status 1 when the service could not take a call.
     """
     findings = judge.check(
-        find_variables(),
+        find_variables(options={} if workers is None else {"CALLBRIDGE_WORKERS": str(workers)}),
         today=dt.datetime.now(tz=dt.UTC).date(),
         rehearse=rehearse,
         try_to_listen=try_to_listen,

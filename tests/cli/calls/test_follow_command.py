@@ -149,3 +149,21 @@ def test_a_service_that_does_not_run_is_told_in_words() -> None:
     client = httpx.Client(base_url="http://127.0.0.1:1", trust_env=False)
     with client, pytest.raises(NoAnswerError, match=r"cannot be reached: .* Is it running"):
         list(live_events([client], None, with_words=True))
+
+
+def test_the_events_of_all_workers_are_one_stream() -> None:
+    """One call is picked out of all: it may move to another worker. Who cannot be asked is left out."""
+    mine, other = (
+        LiveFact(at=1.0, fact=facts.CallOver(call_sid=SIDS[0])),
+        LiveFact(at=1.0, fact=facts.CallOver(call_sid=SIDS[1])),
+    )
+    stops = FeedEnded(at=2.0, why="stopped")
+    here, there = Service(other, stops), Service(other, mine, stops)
+    with here.client() as one, there.client() as two, httpx.Client(base_url="http://127.0.0.1:1") as gone:
+        found = [event for event, _ in live_events([one, gone, two], SIDS[0], with_words=True)]
+        assert found == [mine]
+        everything = [event for event, _ in live_events([one, gone, two], None, with_words=True)]
+        assert sorted(everything, key=str) == sorted([other, stops, other, mine, stops], key=str)
+        assert here.asked == ["/calls/live", "/calls/live"]
+        with pytest.raises(NoAnswerError):
+            list(live_events([gone, gone], None, with_words=True))
