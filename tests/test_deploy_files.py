@@ -233,6 +233,8 @@ def test_compose_names_what_it_has(compose: dict[str, Any]) -> None:
         assert {config["source"] for config in service.get("configs", ())} <= set(compose["configs"])
         volumes |= {volume.split(":")[0] for volume in service.get("volumes", ())}
     assert volumes == set(compose["volumes"])
+    for source in compose["configs"].values():
+        assert (ROOT / "examples" / source.get("file", "")).exists(), source
 
 
 def test_compose_has_two_services_with_one_state(compose: dict[str, Any]) -> None:
@@ -241,8 +243,7 @@ def test_compose_has_two_services_with_one_state(compose: dict[str, Any]) -> Non
     assert first["volumes"] != second["volumes"]
     assert {**first, "volumes": ()} == {**second, "volumes": ()}
     settings = first["environment"]
-    assert set(settings) <= {*VARIABLES, *SHARED}
-    assert set(settings) >= SHARED
+    assert SHARED <= set(settings) <= set(VARIABLES)
     assert settings["CALLBRIDGE_SHARED_STATE"] == "database"
     assert first["stop_grace_period"] == "5m"
     drain_s = int(settings["CALLBRIDGE_DRAIN_SECONDS"])
@@ -311,10 +312,12 @@ def test_manifest_fits_together(manifest: dict[str, Any]) -> None:
     assert deployment["selector"]["matchLabels"] == labels == manifest["Service"]["spec"]["selector"]
     assert manifest["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
     assert manifest["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == labels
-    assert manifest["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]["name"] == "callbridge"
+    scaler = manifest["HorizontalPodAutoscaler"]["spec"]
+    assert scaler["scaleTargetRef"]["name"] == "callbridge"
+    counted = scaler["metrics"][0]["pods"]["metric"]["name"]
+    assert f"`{counted}`" in (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     given = {*manifest["Secret"]["stringData"], *manifest["ConfigMap"]["data"]}
-    assert given <= {*VARIABLES, *SHARED}
-    assert given >= SHARED
+    assert SHARED <= given <= set(VARIABLES)
     images = {
         container["image"]
         for kind in ("Job", "Deployment")
