@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from callbridge.state import writer
 from callbridge.state.neighbours import (
     FORGOTTEN_S,
     LEASE_S,
@@ -14,10 +15,14 @@ from callbridge.state.neighbours import (
     ToAll,
     ToCarrier,
 )
+from callbridge.state.places import RESERVED_S, CallerBounds
+from callbridge.state.watch import Watch
 from state.seeing import WITHIN_S, all_seen, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import pytest
 
     from callbridge.state.state import State
     from state.conftest import Opening
@@ -108,6 +113,22 @@ async def test_what_was_told_to_a_process_that_is_gone_is_dropped(opening: Openi
     other.tell_carrier("CA2", "ended")
     assert await other.flush()
     assert await heard(again.news(), 1) == [ToCarrier("CA2", "ended")]
+
+
+async def test_a_place_of_a_process_that_has_just_begun_is_kept(
+    opening: Opening, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has not told yet that it is alive when another one looks what is to be deleted."""
+    monkeypatch.setattr(Watch, "_look", lambda *_: None)
+    one, other = opening("one"), opening("other")
+    bound = CallerBounds(at_once=1)
+    assert await one.claim_place("CA1", CALLER, bound, clock.now)
+    clock.now += RESERVED_S - 1
+    monkeypatch.setattr(writer, "PRUNE_EVERY_S", 1.0)
+    other.note_call("somebody else", clock.now)
+    assert await other.flush()
+    assert await other.others() == ()
+    assert not await other.claim_place("CA2", CALLER, bound, clock.now)
 
 
 async def test_the_others_are_seen_while_they_are_alive(opening: Opening, clock: Clock) -> None:

@@ -159,7 +159,6 @@ def leave(connection: Connection, process: str) -> None:
     """This process ends in order: what it carries no longer counts, and nobody writes to it."""
     connection.execute(delete(leases).where(leases.c.process == process))
     connection.execute(delete(mailbox).where(mailbox.c.for_process == process))
-    connection.execute(delete(batches).where(batches.c.process == process))
 
 
 def take_messages(connection: Connection, process: str) -> dict[int, ToCarrier | ToAll]:
@@ -187,8 +186,10 @@ def prune_gone(connection: Connection, now: ColumnElement[float]) -> None:
     connection.execute(delete(leases).where(leases.c.renewed_at <= now - DAY_S))
     known = select(leases.c.process)
     is_unused = ~places.c.is_carried & (places.c.reserved_until <= now - FORGOTTEN_S)
-    connection.execute(delete(places).where(or_(is_unused, places.c.process.not_in(known))))
-    connection.execute(delete(batches).where(batches.c.process.not_in(known)))
+    # Who has reserved one may not have told yet that it is alive.
+    is_nobodys = places.c.is_carried & places.c.process.not_in(known)
+    connection.execute(delete(places).where(or_(is_unused, is_nobodys)))
+    connection.execute(delete(batches).where(batches.c.at <= now - DAY_S))
     alive = known.where(_stands(now - FORGOTTEN_S))
     connection.execute(delete(mailbox).where(mailbox.c.for_process.not_in(alive)))
 

@@ -116,10 +116,11 @@ def write_batch(connection: Connection, batch: Sequence[Write]) -> list[tuple[To
     return [(write, _claim(connection, write)) for write in batch if isinstance(write, TokenClaim)]
 
 
-def note_batch(connection: Connection, process: str, through: int) -> None:
+def note_batch(connection: Connection, process: str, through: int, now: ColumnElement[float]) -> None:
     """All that this process wrote up to this number is written with this transaction."""
-    row = insert_unless_there(connection, batches).values(process=process, through=through)
-    connection.execute(row.on_conflict_do_update(index_elements=["process"], set_={"through": through}))
+    noted = {"through": through, "at": now}
+    row = insert_unless_there(connection, batches).values(process=process, **noted)
+    connection.execute(row.on_conflict_do_update(index_elements=["process"], set_=noted))
 
 
 def written_through(connection: Connection, process: str) -> int:

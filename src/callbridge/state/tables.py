@@ -134,6 +134,7 @@ batches = Table(
     tables,
     Column("process", Text, primary_key=True),
     Column("through", BigInteger, nullable=False),
+    Column("at", Float, nullable=False),
 )
 """Of each process, up to which of its writes all is written: whoever lost the connection while it committed
 reads it there."""

@@ -273,7 +273,7 @@ class Writer:
             granted, addressees = write_together(connection, together, self._process, self._home.now())
             self._home.ring(connection, addressees)
             if self._home.is_remote:
-                note_batch(connection, self._process, max(batch))
+                note_batch(connection, self._process, max(batch), self._home.now())
         self._is_in_doubt = False
         return [*verdicts, *granted]
 
