@@ -24,6 +24,7 @@ import httpx
 
 from callbridge.server.config.clip import load_clip
 from callbridge.server.config.settings import read_settings
+from callbridge.server.http.control import control_key
 from callbridge.simulators.phone import Act, CallerScript, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted, AgentAudioStopped, StreamEnded
 from callbridge.simulators.voice_model import Answer, Call, Script
@@ -122,6 +123,16 @@ class Service:
         async with httpx.AsyncClient(trust_env=False) as client:
             answer = await client.get(f"{self.url}/readyz")
         return answer.status_code, answer.json()
+
+    async def metric(self, name: str) -> float:
+        """The sum of one metric, as Prometheus is told it."""
+        settings = read_settings(self.variables)
+        url = f"http://127.0.0.1:{settings.control_port}/metrics"
+        authorization = {"Authorization": f"Bearer {control_key(settings)}"}
+        async with httpx.AsyncClient(trust_env=False) as client:
+            text = (await client.get(url, headers=authorization)).text
+        lines = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)
+        return sum(map(float, lines))
 
     async def offer(self, call_sid: str, client: httpx.AsyncClient | None = None) -> str:
         """Its answer to a ringing phone, asked at its own port: the TwiML."""

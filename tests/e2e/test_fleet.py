@@ -14,7 +14,7 @@ from callbridge.simulators.phone import HangUp, WaitForAgent
 from e2e.machines import fleet
 from e2e.processes import Talker, percentile, session_of, small_talk, until_ready
 from e2e.raw import ask_for_token, asked_of, media, media_socket, offered, send, start, token_of
-from e2e.stack import CONNECTED_AND_LEFT, UNDIALLED, together
+from e2e.stack import CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, UNDIALLED, together
 from leftovers import until
 
 if TYPE_CHECKING:
@@ -53,6 +53,41 @@ async def test_a_storm_of_one_caller_counts_once(
     assert machines.faults == []
     figures(
         f"{STORM} calls of one caller at once, over three machines: {sum(at_once)} taken of 3 that may be"
+    )
+
+
+# --- What all calls may cost ----------------------------------------------------------------------------
+
+SPENDERS = 6
+CAP_DOLLARS = 0.15
+
+
+@pytest.mark.heavy
+async def test_a_cap_on_spending_holds_over_all_machines(
+    tmp_path: Path, postgres_database: str, figures: Callable[[str], None]
+) -> None:
+    """Calls on both machines end in words when both together have spent a fifth more than the cap. Beyond it
+    come a response and the goodbye of each (docs/decisions.md). Deaf to each other they would spend double.
+    """
+    scripts = [small_talk(f"machine {number}") for number in range(2)]
+    cap = {"CALLBRIDGE_SPEND_PER_HOUR_MAX": str(CAP_DOLLARS)}
+    async with fleet(tmp_path, postgres_database, scripts, **cap) as machines:
+        talkers = [Talker(f"caller {number}", streams=9, turns=60) for number in range(SPENDERS)]
+        phones = [machines.line.phone(talker, max_call_s=CALL_S) for talker in talkers]
+        calls = await together(*(machines.line.finish(phone, CALL_S) for phone in phones))
+        spent = [await host.service.metric("callbridge_cost_dollars_total") for host in machines.hosts]
+        declined = not any(await offered(machines.front.url, "+14155550101", 4))
+    assert [call.verbs for call in calls] == [CONNECTED_AND_ENDED] * SPENDERS
+    assert declined
+    assert all(spent)
+    a_response = sum(spent) / len(machines.events("response_done"))
+    margin = SPENDERS * 3 * a_response  # That it makes, what it begins until it is told, and its goodbye.
+    assert 1.2 * CAP_DOLLARS + margin < 2 * 1.2 * CAP_DOLLARS, "too small a cap to see it"
+    assert sum(spent) <= 1.2 * CAP_DOLLARS + margin
+    assert machines.faults == []
+    percent = 100 * sum(spent) / CAP_DOLLARS
+    figures(
+        f"a cap of ${CAP_DOLLARS} over two machines with {SPENDERS} calls: {percent:.0f} % of it were spent"
     )
 
 
