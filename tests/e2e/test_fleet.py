@@ -141,7 +141,7 @@ async def moved_twice(machines: Fleet, calls: int) -> tuple[list[FinishedCall], 
     ]
     async with asyncio.TaskGroup() as calling:
         tasks = [
-            calling.create_task(placed(machines.line, phone, number * 0.05))
+            calling.create_task(placed(machines.line, phone, number * 0.2))
             for number, phone in enumerate(phones)
         ]
         await all_talk(phones)
