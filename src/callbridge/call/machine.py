@@ -100,7 +100,10 @@ class CallMachine:
         if self._parts.pressed_keys.waiting or self.playout.cut_keys:
             self._press_keys(now)
         if self._ended_at is None:
-            self._silence.look(self._parts.asking.waits_since, self.playout, now)
+            if self._parts.floor.caller is Caller.SILENT:
+                self._silence.look(self._parts.asking.waits_since, self.playout, now)
+            elif self._silence.spoken_into_at is None:
+                self._silence.spoken_into_at = now
         self._settle(now)
         hearing, tally = self._parts.hearing, self._parts.tally
         # The model was told something, and has to answer. Seen here, not in `hearing`: every event passes by.

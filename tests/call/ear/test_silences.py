@@ -42,3 +42,25 @@ def test_what_was_cleared_is_no_sound() -> None:
     silence.look(11.0, playout, 11.0)
     silence.look(11.0, playout, 15.0)
     assert silence.longest_s == 4.0
+
+
+def test_what_was_heard_before_it_was_cut_has_broken_the_silence() -> None:
+    """Nothing may have happened between its first sound and the cut."""
+    silence, playout = HeardSilence(), Playout()
+    silence.look(10.0, playout, 10.0)
+    playout.sent("item_1", 80_000, 11.0)
+    playout.cut(15.0, 0)
+    silence.look(None, playout, 15.0)
+    assert silence.longest_s == 1.0
+
+
+def test_a_silence_ends_when_the_caller_speaks_into_it() -> None:
+    """Though it is looked at when they have stopped."""
+    silence, playout = HeardSilence(), Playout()
+    silence.look(10.0, playout, 10.0)
+    silence.spoken_into_at = 14.0
+    silence.look(19.0, playout, 19.0)
+    assert silence.longest_s == 4.0
+    silence.look(19.0, playout, 21.0)
+    silence.look(19.0, playout, 26.0)
+    assert silence.longest_s == 7.0

@@ -103,6 +103,8 @@ class Playout:
     _run_began_at: float = 0.0
     _quiet_before: float = float("-inf")
     """Since when the caller hears nothing, as long as nothing was sent in this run."""
+    _sounded_before: float | None = None
+    """When the last run began of which anything was heard, before this one."""
     _run_bytes: int = 0
     _proven_bytes: int = 0
     """Bytes of the run that echoes prove as played."""
@@ -386,8 +388,8 @@ class Playout:
 
     @property
     def sounds_since(self) -> float | None:
-        """When the audio began that the caller hears, or heard last; None for what was cleared since."""
-        return self._run_began_at if self._run_bytes else None
+        """When the audio began that the caller hears, or heard last. None: so far they have heard none."""
+        return self._run_began_at if self._run_bytes else self._sounded_before
 
     @property
     def is_drained(self) -> bool:
@@ -432,7 +434,8 @@ class Playout:
             self._played[item_id] = CutItem(item_id, sent_ms, sent_ms, True, index, *times, is_news=True)
 
     def _begin_run(self, now: float, quiet_since: float) -> None:
-        self._quiet_before = quiet_since
+        if quiet_since != self._quiet_before:  # Something was heard of the run that ends.
+            self._quiet_before, self._sounded_before = quiet_since, self._run_began_at
         for part in self._parts:
             self._sent_before[part.item_id] = part.item_begin + part.size
             heard_from = part.heard_from

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 class HeardSilence:
     """The longest time in which the caller waited for the agent and heard nothing at all.
 
-    Looked at with every event, never with a frame of audio. Sounds of ours break a silence as the agent does.
+    Looked at with every event while the caller is silent, never with a frame of audio. Sounds of ours break a
+    silence as the agent does.
     """
 
     def __init__(self) -> None:
         self.longest_s = 0.0
+        self.spoken_into_at: float | None = None
+        """When the caller began to speak, since somebody looked: nobody waits who speaks."""
         self._since: float | None = None
 
     def look(self, waits_since: float | None, playout: Playout, now: float) -> None:
@@ -31,11 +34,13 @@ class HeardSilence:
             now: the time.
         """
         if self._since is not None:
+            ended_at = now if self.spoken_into_at is None else self.spoken_into_at
             sounds_since = playout.sounds_since
-            is_broken = sounds_since is not None and sounds_since > self._since
-            ended_at = sounds_since if is_broken and sounds_since is not None else now
-            self.longest_s = max(self.longest_s, min(ended_at, now) - self._since)
+            if sounds_since is not None and sounds_since > self._since:
+                ended_at = min(ended_at, sounds_since)
+            self.longest_s = max(self.longest_s, ended_at - self._since)
         self._since = None if waits_since is None else max(waits_since, playout.quiet_at)
+        self.spoken_into_at = None
 
 
 class WaitingSound:
