@@ -1,4 +1,4 @@
-"""One call with I/O: owns the two legs, one timer and the tasks; feeds the machine and performs its actions.
+"""One call with I/O: owns the legs, one timer and the tasks; feeds the machine and performs its actions.
 
 Whoever reads a socket only calls a door. A door is synchronous: the event is handled and all its actions are
 performed before the next message is looked at. When its stream has ended the phone is closed, and the rest
@@ -10,18 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 import structlog
 
 from callbridge.bridge.agent_side import AgentSide
 from callbridge.bridge.alarm import Alarm
+from callbridge.bridge.call_legs import CallLegs
 from callbridge.bridge.closing import Closing
-from callbridge.bridge.door import Door, nowhere
 from callbridge.bridge.keeping import LastEntries, nothing_to_free, nothing_to_keep
 from callbridge.bridge.key_tones import key_tones
-from callbridge.bridge.legs.leg import Dialer, DialError, Read, SocketLeg
 from callbridge.bridge.own_sounds import audio_of
 from callbridge.bridge.relay import Relay
 from callbridge.call import actions as a
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
 
     from callbridge.agents.in_call import AgentInCall
     from callbridge.bridge.admitting import Admit, Observe
+    from callbridge.bridge.legs.leg import Dialer, SocketLeg
     from callbridge.bridge.relay import HearWords
     from callbridge.bridge.waiting import WaitingRoom
     from callbridge.call.limits import Limits
@@ -88,17 +87,12 @@ class Bridge:
         self._entrance = Entrance(self._loop.time(), limits, spread, machine)
         self._phone_rate = PhoneRate(self._entrance.limits)
         self.relay = Relay(self._entrance.gate, self._entrance.tally, phone.send, self._flood_of_frames)
-        self._legs: dict[e.Leg, SocketLeg] = {e.Leg.PHONE: phone}
-        self._readers: dict[e.Leg, asyncio.Task[None]] = {}
-        self._dials: dict[e.Leg, asyncio.Task[None]] = {}
-        self._models: dict[e.Leg, str] = {}
-        """The names under which the legs were dialled."""
-        self._doors: dict[e.Leg, Door] = {}
-        self._closing = Closing(self._legs, LastEntries(kept, self._note_at_end), free)
+        self._held: dict[e.Leg, SocketLeg] = {e.Leg.PHONE: phone}
+        self._closing = Closing(self._held, LastEntries(kept, self._note_at_end), free)
+        self._legs = CallLegs(self, self._held, self._closing, dialer, waiting, wall_now)
         self.clip = clip
         """May be another one once it is known who answers."""
-        self._waiting, self._kept = waiting, kept
-        self._dialer, self._admit, self._observe, self._wall_now = dialer, admit, observe, wall_now
+        self._kept, self._admit, self._observe = kept, admit, observe
         self._agent: AgentInCall | None = None
         self._side: AgentSide | None = None
         """Who answers: known once the stream is admitted, told and asked once there is a call."""
@@ -142,8 +136,8 @@ class Bridge:
     async def _run_tasks(self) -> None:
         try:
             async with self._tasks:
-                self._own(self._keep(), "keeper")
-                self._own_leg(e.Leg.PHONE, self.phone_said)
+                self.own(self._keep(), "keeper")
+                self._legs.read(e.Leg.PHONE, self.phone_said)
                 self._alarm.set_for(self.decider.deadline)
         except* _CallOver:
             pass
@@ -160,7 +154,7 @@ class Bridge:
         now = self._loop.time()
         if type(event) is media_streams.MarkEchoed and self.relay.echoed(event.mark.name, now):
             return
-        self._tell(self._phone_rate.flood_of(event, now) or event)
+        self.tell(self._phone_rate.flood_of(event, now) or event)
 
     def _flood_of_frames(self, frames: float) -> e.BadMessage | None:
         self.relay.passed("uplink", now := self._loop.time())
@@ -170,13 +164,14 @@ class Bridge:
         """One event of the model."""
         event = self.relay.from_model(text, self._loop.time())
         if event is not None:
-            self._tell(event)
+            self.tell(event)
 
-    def _spare_said(self, text: str | bytes) -> None:
-        self._tell(self.relay.from_spare(text))
+    def spare_said(self, text: str | bytes) -> None:
+        """One event of the second session, which has no say in the call yet."""
+        self.tell(self.relay.from_spare(text))
 
     @property
-    def _call_sid(self) -> str:
+    def call_sid(self) -> str:
         """Twilio's name for the call; empty before its stream has started."""
         return "" if self._entrance.start is None else self._entrance.start.call_sid
 
@@ -208,6 +203,12 @@ class Bridge:
         return self._entrance.tally.frames_from_phone
 
     @property
+    def goes_on(self) -> bool:
+        """Whether its stream has begun and not ended."""
+        call = self._entrance.call
+        return call is not None and call.phase is not Phase.OVER
+
+    @property
     def has_ended(self) -> bool:
         """Whether the stream has: what is left lingers."""
         return self._has_ended
@@ -233,7 +234,7 @@ class Bridge:
         if self._is_over:
             return
         try:
-            self._tell(event)
+            self.tell(event)
         except Exception as broken:  # noqa: BLE001  # Our fault ends this call, and not whoever told it.
             self._break(broken, repr(broken))
 
@@ -246,7 +247,7 @@ class Bridge:
 
     # --- The machine ---
 
-    def _tell(self, event: e.Event) -> None:
+    def tell(self, event: e.Event) -> None:
         """Hands one event to the machine and performs what it asks for. Nothing here may await."""
         if self._is_over:  # Also of a machine that broke: it is not asked again.
             return
@@ -297,11 +298,11 @@ class Bridge:
             case a.SendToPhone(message):
                 if self._traces:
                     self._log.debug("> phone", message=type(message).__name__)
-                self._legs[e.Leg.PHONE].send(media_streams.encode(message))
+                self._held[e.Leg.PHONE].send(media_streams.encode(message))
             case a.SendToModel(command, leg):
                 if self._traces:
                     self._log.debug(f"> {leg.value}", command=type(command).__name__)
-                self._legs[leg].send(realtime_commands.encode(command))
+                self._held[leg].send(realtime_commands.encode(command))
             case a.OpenUplink():
                 self.relay.open_uplink()
             case a.PlayClip():
@@ -321,7 +322,7 @@ class Bridge:
         if isinstance(fact, StreamEnded):  # Before it is told: who hears of it may raise.
             self._has_ended = True
             self._woken.set()
-            self._legs[e.Leg.PHONE].ignore()
+            self._held[e.Leg.PHONE].ignore()
             if self._side is not None:
                 self._side.hang_up()
         self._observe(fact)
@@ -344,24 +345,24 @@ class Bridge:
         match action:
             case a.AdmitStream(start):
                 self._log = self._log.bind(call_sid=start.call_sid, stream_sid=start.stream_sid)
-                self._own(self._admit_stream(start), "admission")
+                self.own(self._admit_stream(start), "admission")
             case a.BeginCall():
                 call = self._call
                 self.relay.serve(call)
                 assert self._agent is not None, "the agent comes with the call"
                 self._agent.begin(self._tasks)
                 self._side = AgentSide(call, self._agent, self._kept, self._note_passing)
-                self._own(self._hear_agent(self._side), "agent")
+                self.own(self._hear_agent(self._side), "agent")
             case a.DialModel(model, leg):
-                self._dials[leg] = self._own(self._dial(model, leg), f"{leg.value} dial")
+                self._legs.dial(model, leg)
             case a.DropModel(leg):
-                self._drop(leg)
+                self._legs.drop(leg)
             case a.SwitchModel():
-                self._switch_model()
+                self._legs.switch()
             case a.ParkModel(renew_at):
-                self._park_model(renew_at)
+                self._legs.park(renew_at)
             case a.RunTool():
-                self._own(self._run_tool(action), f"tool {action.name}")
+                self.own(self._run_tool(action), f"tool {action.name}")
             case a.CloseLeg(leg):
                 self._closing.wishes[leg] = action
             case _:
@@ -369,105 +370,23 @@ class Bridge:
 
     # --- The tasks, all owned by the group ---
 
-    def _own(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
-        return self._tasks.create_task(work, name=f"{name} {self._call_sid}".rstrip())
-
-    def _own_leg(self, leg: e.Leg, door: Read) -> None:
-        """Begins to read a leg. What it is now may change: it is looked up when it ends."""
-        self._readers[leg] = self._own(self._read(self._legs[leg], door), f"{leg.value} reader")
-
-    async def _read(self, socket: SocketLeg, door: Read) -> None:
-        event = await socket.read(door)
-        if (leg := self._leg_of(socket)) is not None:
-            self._tell(replace(event, leg=leg))
-
-    def _leg_of(self, socket: SocketLeg) -> e.Leg | None:
-        """What a socket is now: a spare may have become the model leg, and who was dropped is nobody."""
-        return next((leg for leg, held in self._legs.items() if held is socket), None)
+    def own(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        """Makes a task that ends with the call."""
+        return self._tasks.create_task(work, name=f"{name} {self.call_sid}".rstrip())
 
     async def _admit_stream(self, start: StartFacts) -> None:
         found = await self._admit(start)
         if isinstance(found, e.StreamRefused):
-            self._tell(found)
+            self.tell(found)
         else:
             admitted, self._agent = found
-            self._tell(admitted)
-
-    async def _dial(self, model: str, leg: e.Leg) -> None:
-        waiting = None
-        if self._waiting is not None and leg is e.Leg.MODEL:
-            waiting = self._waiting.take(self._call_sid, model)
-        told: e.ModelConnected | e.ModelDialFailed
-        try:
-            socket = await (self._dialer.dial(model) if waiting is None else waiting.adopt())
-        except DialError as error:
-            told = replace(error.event, leg=leg)
-        else:
-            told = e.ModelConnected(leg, unix_s=self._wall_now())
-            if waiting is not None:
-                told = replace(told, is_warm=waiting.is_warm, renew_at=waiting.renew_at)
-            self._legs[leg], self._models[leg] = socket, model
-            if leg is e.Leg.MODEL:
-                self.relay.send_to_model = socket.send
-        # From here on the leg can be dropped without cancelling this task, which may be what drops it.
-        self._dials.pop(leg, None)
-        self._tell(told)
-        if isinstance(told, e.ModelConnected) and self._legs.get(leg) is socket:
-            door = Door(self.model_said if leg is e.Leg.MODEL else self._spare_said)
-            self._doors[leg] = door
-            self._own_leg(leg, door)
-
-    def _drop(self, leg: e.Leg) -> None:
-        """Forgets a model leg: what it is at is cancelled, and its socket closed beside the call."""
-        if (dial := self._dials.pop(leg, None)) is not None:
-            dial.cancel()
-        socket, reader = self._release(leg)
-        if socket is None:
-            return
-        self._closing.dropped.append(socket)
-        # At the end of the call it is closed with the others: then its tasks may have ended already.
-        if self._entrance.call is not None and self._entrance.call.phase is not Phase.OVER:
-            self._own(self._close_dropped(socket, reader), f"{leg.value} close")
-
-    async def _close_dropped(self, socket: SocketLeg, reader: asyncio.Task[None] | None) -> None:
-        await self._closing.close_dropped(socket)
-        # Not sooner: what made us drop the leg may have failed in its reader, which then raises it.
-        if reader is not None:
-            reader.cancel()
-
-    def _release(self, leg: e.Leg) -> tuple[SocketLeg | None, asyncio.Task[None] | None]:
-        """Takes a leg out of the call. What was read of it already, or still is, leads nowhere."""
-        if (door := self._doors.pop(leg, None)) is not None:
-            door.leads_to = nowhere
-        if leg is e.Leg.MODEL:
-            self.relay.send_to_model = None
-        return self._legs.pop(leg, None), self._readers.pop(leg, None)
-
-    def _switch_model(self) -> None:
-        self._drop(e.Leg.MODEL)
-        socket = self._legs[e.Leg.MODEL] = self._legs.pop(e.Leg.SPARE)
-        self._models[e.Leg.MODEL] = self._models.pop(e.Leg.SPARE)
-        self._readers[e.Leg.MODEL] = self._readers.pop(e.Leg.SPARE)
-        # The same reader goes on: cancelling it could lose what comes in between.
-        door = self._doors[e.Leg.MODEL] = self._doors.pop(e.Leg.SPARE)
-        door.leads_to = self.model_said
-        self.relay.send_to_model = socket.send
-
-    def _park_model(self, renew_at: float | None) -> None:
-        socket, reader = self._release(e.Leg.MODEL)
-        if socket is None:
-            return
-        if reader is not None:  # At once: the next call reads it.
-            reader.cancel()
-        model = self._models[e.Leg.MODEL]
-        if self._waiting is None or not self._waiting.park(self._call_sid, socket, model, renew_at):
-            self._closing.dropped.append(socket)
+            self.tell(admitted)
 
     async def _run_tool(self, tool: a.RunTool) -> None:
         assert self._side is not None, "tools come with the call"
         finished = await self._side.run(tool)
         self._serve_agent(self._side)  # What the tool has led to may change what its result is answered by.
-        self._tell(finished)
+        self.tell(finished)
 
     async def _hear_agent(self, side: AgentSide) -> None:
         """What the agent's own code wants, whenever that is. Of a call that is over nothing is taken."""
@@ -487,7 +406,7 @@ class Bridge:
                 await self._end_stream()
             if not self._is_over:
                 self._alarm.has_rung()
-                self._tell(e.DeadlinePassed())
+                self.tell(e.DeadlinePassed())
         # Before the tasks end: a tool that will not be cancelled must not keep the sockets.
         await self._closing.close(self._log)
         raise _CallOver
@@ -495,6 +414,5 @@ class Bridge:
     async def _end_stream(self) -> None:
         """Closes the legs that are of no more use. Again: does nothing."""
         if not self._is_over:
-            for dial in self._dials.values():  # The call stays for what is late, and not for another session.
-                dial.cancel()
+            self._legs.stop_dials()  # The call stays for what is late, and not for another session.
         await self._closing.close(self._log, self._closing.wishes)
