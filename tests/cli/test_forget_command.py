@@ -20,7 +20,7 @@ from callbridge.records.outbox.webhook import Webhook
 from callbridge.records.projecting import project
 from callbridge.records.reading import Records
 from callbridge.records.schema import deliveries
-from callbridge.server.process.desk import caller_key, key_on_record
+from callbridge.server.config.caller_keys import caller_key, key_on_record
 from callbridge.state.callers import CallerRecord
 from callbridge.state.forgetting import journal_in_file
 from callbridge.state.opening import open_state

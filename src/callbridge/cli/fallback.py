@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from callbridge.cli.serve import settings_or_refusal
-from callbridge.server.process.desk import fallback_plan
+from callbridge.server.config.fallback import fallback_plan
 from callbridge.telephony.hosted import hosted
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from callbridge.records.database import Database
 from callbridge.records.migrating import migrate
 from callbridge.records.projecting import rebuild
 from callbridge.records.reading import Records
-from callbridge.server.process.desk import caller_key
+from callbridge.server.config.caller_keys import caller_key
 from desks import NEEDED, made_settings
 from records.shipments import entry, store
 

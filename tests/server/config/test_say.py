@@ -9,7 +9,7 @@ import pytest
 
 from callbridge.agents.languages.texts import SHIPPED, language_texts
 from callbridge.server.config import say
-from callbridge.server.process.desk import fallback_plan
+from callbridge.server.config.fallback import fallback_plan
 from callbridge.simulators.phone import program as pg
 from callbridge.simulators.phone.line_settings import LineSettings
 from callbridge.simulators.phone.twiml import WebAnswer

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from callbridge.server.process.desk import REMEMBERED_S, Desk, fallback_plan, model_dialer, open_desk
+from callbridge.server.config.fallback import fallback_plan
+from callbridge.server.process.desk import REMEMBERED_S, Desk, open_desk
+from callbridge.server.process.model_dialing import model_dialer
 from callbridge.server.process.taking import offer
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import DeclineReason

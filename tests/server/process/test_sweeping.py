@@ -16,7 +16,7 @@ from callbridge.records.database import Database
 from callbridge.records.migrating import migrate
 from callbridge.records.projecting import project
 from callbridge.records.reading import Records
-from callbridge.server.process.desk import key_on_record
+from callbridge.server.config.caller_keys import key_on_record
 from callbridge.server.process.forgetting import forget_everywhere
 from callbridge.server.process.sweeping import recording_deleter, sweep, sweep_forever, tell
 from callbridge.state.journal import JournalEntry

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from callbridge.records.call_list import PAGE_MAX, Filter
-from callbridge.server.process.desk import key_on_record
+from callbridge.server.config.caller_keys import key_on_record
 from callbridge.switchboard.callers import known_as
 
 if TYPE_CHECKING:

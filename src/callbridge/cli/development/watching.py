@@ -26,8 +26,8 @@ from callbridge.observe.logs import lines_told
 from callbridge.observe.redaction import redaction
 from callbridge.records.keeping import Keeping
 from callbridge.records.recording.stores import StoreAwayError
+from callbridge.server.config.caller_keys import key_on_record
 from callbridge.server.http.following import shown
-from callbridge.server.process.desk import key_on_record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -18,8 +18,9 @@ from pydantic_settings import PydanticBaseSettingsSource
 
 from callbridge.observe.logs import LogFormat
 from callbridge.server.config.analysis_settings import AnalysisSettings
+from callbridge.server.config.fallback_settings import FallbackSettings
+from callbridge.server.config.hearing_settings import HearingSettings
 from callbridge.server.config.kept_settings import KeptSettings
-from callbridge.server.config.menu_setting import FallbackMenu, Hours
 from callbridge.server.config.models import voice_model
 from callbridge.server.config.nats_settings import NatsSettings
 from callbridge.server.config.recording_settings import RecordingSettings
@@ -29,19 +30,15 @@ from callbridge.server.config.setting_problems import SettingsError, problem_of
 from callbridge.server.config.setting_values import (
     AuthToken,
     AuthTokens,
-    CallersLanguage,
     CallsOfCallers,
     DatabaseUrl,
     DaysOrOff,
     LogLevel,
     ModelKey,
     OutputLimit,
-    PhoneNumber,
     PriceFile,
     RealtimeUrl,
     RedisUrl,
-    SayLanguage,
-    SayVoice,
     SecretKey,
     Sid,
     SoundFile,
@@ -63,6 +60,8 @@ from callbridge.telephony.rest.credentials import Credentials
 
 class Settings(
     AnalysisSettings,
+    FallbackSettings,
+    HearingSettings,
     RehearsalSettings,
     KeptSettings,
     RecordingSettings,
@@ -144,41 +143,6 @@ class Settings(
 
     clip: SoundFile | None = None
     """A .wav or .ulaw file in place of the built-in "one moment, please" in `language`."""
-
-    # If the model cannot answer: a human, else voicemail, else the apology.
-
-    fallback_dial: PhoneNumber | None = None
-    """A human who is called then, as +14155550123."""
-
-    fallback_dial_seconds: int = Field(20, ge=5, le=60)
-    """How long it rings there, in seconds; Twilio lets nothing ring less than 10."""
-
-    fallback_caller_id: PhoneNumber | None = None
-    """A number of yours that the human is shown where neither caller nor called have one: SIP, an app."""
-
-    fallback_voicemail: bool = True
-    """Whether the caller may leave a message when no human answers."""
-
-    voicemail_prompt: str | None = None
-    """What Twilio's own voice says before the tone."""
-
-    apology: str | None = None
-    """What Twilio's own voice says when nothing else can answer."""
-
-    office_hours: Hours = None
-    """When a human may be rung, in `time_zone`: Mo-Fr 9:00-17:30, Sa 10:00-13:00. Not set: at any time."""
-
-    closed_message: str | None = None
-    """What Twilio's own voice says outside of them, before voicemail."""
-
-    fallback_menu: FallbackMenu = None
-    """What the caller may choose from then, before all that: up to five keys, as JSON."""
-
-    say_voice: SayVoice | None = None
-    """Which voice of Twilio's reads these texts: woman, Polly.Vicki, Google.de-DE-Standard-A, ..."""
-
-    say_language: SayLanguage | None = None
-    """In which language, as Twilio spells it (de-DE); not set: that of the voice, else of the callers."""
 
     # Limits of one call. The agent says that one is reached.
 
@@ -296,35 +260,6 @@ class Settings(
     replay_share: float = Field(0, ge=0, le=1)
     """Of which share of the calls all is kept that `callbridge replay` plays again; with `keep_words`."""
 
-    # Hearing the caller.
-
-    language: CallersLanguage | None = None
-    """The language that callers speak, as ISO-639-1 (en, de, ...), or with a country (de-AT).
-
-    The transcription is told of it, the agent speaks it, and every text and the clip are in it. Not set: it
-    is detected, and the texts are English."""
-
-    transcription_model: VendorsName = "gpt-transcribe"
-    """What writes down the caller's words; off switches it off."""
-
-    noise_reduction: Literal["off", "near_field", "far_field"] = "off"
-    """Cleans the caller's audio before the model hears it."""
-
-    vad_kind: Literal["server_vad", "semantic_vad"] = "server_vad"
-    """How the end of the caller's turn is found: by silence, or by meaning."""
-
-    vad_threshold: float = Field(0.5, ge=0, le=1)
-    """server_vad: how loud speech must be, 0 to 1; higher for noisy lines."""
-
-    vad_prefix_padding_ms: int = Field(300, ge=0, le=5_000)
-    """server_vad: audio kept from before the first sound of speech."""
-
-    vad_silence_duration_ms: int = Field(500, ge=0, le=10_000)
-    """server_vad: silence that ends a turn; shorter answers sooner, and interrupts more."""
-
-    vad_eagerness: Literal["auto", "low", "medium", "high"] = "auto"
-    """semantic_vad: how soon it takes a turn for ended; waits 8 s, 4 s or 2 s at most."""
-
     # Logs.
 
     log_level: LogLevel = "INFO"
@@ -370,11 +305,6 @@ class Settings(
         signing = () if self.webhook_secret is None else listed(self.webhook_secret)
         own = (*self.auth_tokens, *self.records_keys, *signing, *self.nats_secrets, *self.traces_secrets)
         return (*hidden, *own, *passwords)
-
-    @property
-    def transcribes(self) -> bool:
-        """Whether the caller's words are written down."""
-        return self.transcription_model != "off"
 
     @property
     def second_model(self) -> str | None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-import structlog
 from fastapi import FastAPI
 from starlette.routing import Route, WebSocketRoute
 
 from callbridge.agents.choosing.gathering import roster_of
 from callbridge.observe.call_log import CallLog
 from callbridge.server.config.addresses import MEDIA_STREAM_PATH
-from callbridge.server.config.check_money import in_words, models_without_price, spend_caps
 from callbridge.server.config.clip import load_clip
 from callbridge.server.config.plan import Plans, call_limits
 from callbridge.server.config.settings import read_settings
@@ -23,6 +20,7 @@ from callbridge.server.http.debugger import debugger_router
 from callbridge.server.http.entry import Entry, Run
 from callbridge.server.http.fallback import fallback_router
 from callbridge.server.http.health import health_router
+from callbridge.server.http.lifespan import lifespan_of
 from callbridge.server.http.media import MediaDoor
 from callbridge.server.http.news import news_router
 from callbridge.server.http.nowhere import Nowhere
@@ -30,20 +28,15 @@ from callbridge.server.http.text_messages import texts_router
 from callbridge.server.http.transfers import transfer_router
 from callbridge.server.http.trust import Trust
 from callbridge.server.http.webhooks import webhook_router
-from callbridge.server.process.after_calls import lives_of_records, open_all_records
+from callbridge.server.process.after_calls import open_all_records
 from callbridge.server.process.desk import Desk, open_desk
-from callbridge.server.process.neighbours import live_among_neighbours
 from callbridge.server.process.opened_state import opened_state
-from callbridge.server.process.organs import guarded, watch_state
-from callbridge.server.process.probe import probe_forever
-from callbridge.server.process.refusals import count_refusals
 from callbridge.server.process.reporting import Journal, ModelHealth, SpendMeter
 from callbridge.server.process.texting import Texting
-from callbridge.server.process.tracing import open_tracing, sent
-from callbridge.switchboard.spending import ENDS_CALLS_AT_PERCENT
+from callbridge.server.process.tracing import open_tracing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from fastapi import APIRouter
 
@@ -58,8 +51,6 @@ if TYPE_CHECKING:
     from callbridge.server.process.live_calls import LiveCalls
     from callbridge.state.state import State
     from callbridge.switchboard.circuit import Circuits
-
-_log = structlog.get_logger()
 
 
 def create_app(
@@ -131,7 +122,7 @@ def _app(desk: Desk, door: MediaDoor) -> FastAPI:
         openapi_url=None,
         # They would send Twilio to whatever address the request names itself, and without TLS.
         redirect_slashes=False,
-        lifespan=_lifespan_of(desk, door.texting, run),
+        lifespan=lifespan_of(desk, door.texting, run),
     )
     app.add_middleware(Entry, run=run, now=desk.now)
     for router in (
@@ -211,56 +202,6 @@ async def serving(app: FastAPI) -> AsyncIterator[None]:
     """
     async with app.router.lifespan_context(app):
         yield
-
-
-def _lifespan_of(
-    desk: Desk, texting: Texting, run: Run
-) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
-    """What runs beside the calls, for as long as they are served."""
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        run.begin()
-        _say_what_calls_may_cost(desk)
-        give_up = desk.drain.give_up
-        async with sent(desk.tracing), desk.opened(), asyncio.TaskGroup() as tasks:
-            lives: dict[str, Callable[[], Awaitable[NoReturn]]] = {
-                "refusals": lambda: count_refusals(desk.refused, desk.now),
-                "model probe": lambda: probe_forever(desk),
-                "news of texts": texting.watch_forever,
-                "neighbours": lambda: live_among_neighbours(desk),
-            }
-            organs = [
-                tasks.create_task(guarded(organ, live, give_up=give_up, now=desk.now), name=organ)
-                for organ, live in lives.items()
-            ]
-            organs += [
-                tasks.create_task(guarded(organ, live, give_up=None, now=desk.now), name=organ)
-                for organ, live in lives_of_records(desk).items()
-            ]
-            organs.append(tasks.create_task(watch_state(desk.state, give_up=give_up), name="state watch"))
-            with run.on():
-                yield
-            for organ in organs:
-                organ.cancel()
-
-    return lifespan
-
-
-def _say_what_calls_may_cost(desk: Desk) -> None:
-    """At every start: the caps, and who is rung when one is reached."""
-    settings, plan = desk.settings, desk.fallback
-    caps, unpriced = spend_caps(settings), models_without_price(settings, desk.plans.roster)
-    first = "a menu" if settings.fallback_menu else ""
-    steps = [first, plan.dial, "voicemail" if plan.has_voicemail else "the apology"]
-    is_bounded = not unpriced and not caps.keys().isdisjoint({"an hour", "a day"})
-    (_log.info if is_bounded else _log.warning)(
-        "spend_caps",
-        caps=in_words(caps),
-        cannot_hold_for=list(unpriced),
-        live_calls_end_at=f"{ENDS_CALLS_AT_PERCENT} %",
-        fallback=", then ".join(filter(None, steps)),
-    )
 
 
 def _fan_out(*observers: Observe) -> Observe:

@@ -17,10 +17,10 @@ from callbridge.call.facts import CallDescribed
 from callbridge.observe.feed import FeedItem, LiveEvent, LiveFact, encode_event
 from callbridge.observe.redaction import redaction
 from callbridge.records.keeping import Keeping, kept
+from callbridge.server.config.caller_keys import key_on_record
 from callbridge.server.http.event_stream import EventStream
 from callbridge.server.http.openapi import EVENTS, Operation
 from callbridge.server.http.recorded_calls import Refusal, refusal
-from callbridge.server.process.desk import key_on_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -27,7 +27,6 @@ from callbridge.server.http.fallback import comes_from_human, fall_back, last_re
 from callbridge.server.http.forms import Forms, TwilioForm, twilio_routes, twiml_response
 from callbridge.server.http.probed import answer_to_probe
 from callbridge.server.http.transfers import Transfers
-from callbridge.server.process.desk import agent_in, is_same
 from callbridge.server.process.live_calls import falls_silent
 from callbridge.server.process.refusals import tell_first
 from callbridge.server.process.taking import offer
@@ -42,6 +41,7 @@ from callbridge.switchboard.continuation import (
     read_facts,
     read_history,
 )
+from callbridge.switchboard.facts_told import agent_in, is_same
 from callbridge.switchboard.holding import MOMENT_S, PAUSE_S
 from callbridge.switchboard.questions import Asked, Offer, Question, read_asked
 from callbridge.switchboard.transfer import read_transfers

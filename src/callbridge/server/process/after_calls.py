@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from callbridge.records.outbox.subjects import NatsReceiver
 from callbridge.records.outbox.webhook import Webhook
+from callbridge.server.config.caller_keys import key_on_record
 from callbridge.server.config.nats import nats_servers, read_receivers
 from callbridge.server.config.settings import find_variables
 from callbridge.server.process.analysing import analysis_outgrowths, is_analysing, open_analysing
-from callbridge.server.process.desk import key_on_record
 from callbridge.server.process.looking import is_seen_from_outside, watch_certificate, watch_deliveries
 from callbridge.server.process.measuring import outboxes
 from callbridge.server.process.nats_sending import open_nats

@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
-import hashlib
-import hmac
 import secrets
-import ssl
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -21,8 +17,6 @@ import msgspec
 
 from callbridge.agents.agent import Agent
 from callbridge.agents.choosing.gathering import roster_of
-from callbridge.bridge.legs.dialer import ModelDialer, nobody_hears
-from callbridge.bridge.legs.leg import MODEL_PATIENCE
 from callbridge.bridge.own_sounds import audio_of
 from callbridge.bridge.waiting import WaitingRoom
 from callbridge.call import facts
@@ -32,6 +26,8 @@ from callbridge.call.price import microdollars
 from callbridge.call.record_facts import NotKept
 from callbridge.observe.feed import Feed
 from callbridge.observe.first_of_kind import FirstOfKind
+from callbridge.server.config.caller_keys import caller_key, key_to_remember
+from callbridge.server.config.fallback import fallback_plan
 from callbridge.server.config.plan import Plans, call_limits
 from callbridge.server.config.prices import read_prices
 from callbridge.server.config.retention import retention
@@ -41,6 +37,7 @@ from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
 from callbridge.server.process.measured_dialer import MeasuredDialer
 from callbridge.server.process.measures import Measures
+from callbridge.server.process.model_dialing import model_dialer
 from callbridge.server.process.one_by_one import OneByOne
 from callbridge.server.process.people import People
 from callbridge.server.process.recalling import Recalling
@@ -50,9 +47,10 @@ from callbridge.server.process.used_tokens import UsedTokens
 from callbridge.server.process.within import within
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import Admission, Condition, DeclineReason
-from callbridge.switchboard.callers import ANONYMOUS, CallsPerCaller, key_of, remembered_key
+from callbridge.switchboard.callers import ANONYMOUS, CallsPerCaller
 from callbridge.switchboard.circuit import Circuits
 from callbridge.switchboard.continuation import read_facts
+from callbridge.switchboard.facts_told import agent_in, bare
 from callbridge.switchboard.putting_through import Rings
 from callbridge.switchboard.spending import Spending
 from callbridge.telephony.ladder import RINGS_LONGER_S, FallbackPlan
@@ -61,7 +59,7 @@ from callbridge.telephony.signatures import SignatureCheck
 from callbridge.telephony.signed_tokens import StreamTokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from callbridge.bridge.legs.leg import Dialer
     from callbridge.call.entrance import MakeMachine
@@ -370,20 +368,7 @@ def open_desk(
     # Not `or`: one without a call is false, and the drain would wait for a list that nobody fills.
     live_calls = LiveCalls() if live_calls is None else live_calls
     circuits = circuits or Circuits()
-    of = settings.calls_per_caller_of or {}
-    callers = CallsPerCaller(
-        at_once=settings.calls_per_caller,
-        per_10_minutes=settings.calls_per_caller_10_minutes,
-        per_day=settings.calls_per_caller_day,
-        anonymous_at_once=settings.anonymous_calls_max,
-        anonymous_per_day=settings.anonymous_calls_day,
-        at_once_of={caller_key(settings, name): calls for name, calls in of.items()},
-    )
-    spending = Spending(
-        per_hour_max_microdollars=_cap(settings.spend_per_hour_max),
-        per_day_max_microdollars=_cap(settings.spend_per_day_max),
-    )
-    condition, measures = Condition(), Measures(wall_now)
+    spending, condition, measures = _spending(settings), Condition(), Measures(wall_now)
     dialer = MeasuredDialer(model_dialer(settings, measures.told_date), measures.metrics.dialled)
     return Desk(
         settings=settings,
@@ -393,7 +378,7 @@ def open_desk(
         waiting=WaitingRoom(dialer),
         tokens=StreamTokens(settings.own_secret, secrets.token_bytes, honoured=settings.auth_tokens),
         circuits=circuits,
-        callers=callers,
+        callers=_callers(settings),
         spending=spending,
         condition=condition,
         admission=Admission(
@@ -414,80 +399,22 @@ def open_desk(
     )
 
 
-def agent_in(told: Iterable[Fact]) -> str:
-    """The name of who has a call, by its facts so far."""
-    of_agents = (fact for fact in told if isinstance(fact, facts.CallOffered | facts.StreamStarted))
-    return ([fact.agent for fact in of_agents if fact.agent] or [""])[-1]
-
-
-def bare(fact: Fact) -> Fact:
-    """What a fact says, whenever that was."""
-    return msgspec.structs.replace(fact, call_sid="", source="", number=0, at_ms=0)
-
-
-def is_same(read: Fact, noted: Fact) -> bool:
-    """Whether what the state has is what was noted here."""
-    return bare(read) == bare(facts.for_the_state(noted))
-
-
-def caller_key(settings: Settings, caller: str) -> str:
-    """The key under which a caller is counted."""
-    return key_of(caller, _secret_of_callers(settings.own_secret))
-
-
-def key_to_remember(settings: Settings, caller: str) -> str:
-    """The key under which is kept what is remembered of a caller; empty for who cannot be told apart."""
-    return remembered_key(caller, _secret_of_callers(settings.own_secret))
-
-
-def key_on_record(settings: Settings, caller: str) -> str:
-    """The key under which their calls are on record: the same, and one for all who cannot be told apart."""
-    return key_to_remember(settings, caller) or ANONYMOUS
-
-
-def keys_ever(settings: Settings, caller: str) -> tuple[str, ...]:
-    """All keys under which something may be kept of a caller: secrets are exchanged."""
-    secrets = dict.fromkeys((settings.own_secret, *settings.auth_tokens))
-    return tuple(remembered_key(caller, _secret_of_callers(secret)) for secret in secrets)
-
-
-def _secret_of_callers(secret: str) -> bytes:
-    return hmac.new(secret.encode(), b"callbridge callers", hashlib.sha256).digest()
-
-
-def model_dialer(settings: Settings, hears_date: Callable[[str], None] = nobody_hears) -> ModelDialer:
-    """How all calls reach the model, with the one TLS context of the process."""
-    return ModelDialer(
-        url=settings.realtime_url,
-        key=settings.openai_api_key.get_secret_value(),
-        tls=_tls() if settings.realtime_url.startswith("wss:") else None,
-        patience=MODEL_PATIENCE,
-        hears_date=hears_date,
+def _callers(settings: Settings) -> CallsPerCaller:
+    of = settings.calls_per_caller_of or {}
+    return CallsPerCaller(
+        at_once=settings.calls_per_caller,
+        per_10_minutes=settings.calls_per_caller_10_minutes,
+        per_day=settings.calls_per_caller_day,
+        anonymous_at_once=settings.anonymous_calls_max,
+        anonymous_per_day=settings.anonymous_calls_day,
+        at_once_of={caller_key(settings, name): calls for name, calls in of.items()},
     )
 
 
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """Reads all certificates that this machine trusts: 20 ms."""
-    return ssl.create_default_context()
-
-
-def fallback_plan(settings: Settings, callers: str | None = None) -> FallbackPlan:
-    """What a caller gets whom the agent cannot serve.
-
-    Args:
-        settings: whom it rings, and what it says.
-        callers: the language of the agent; nothing for that of the settings.
-    """
-    return FallbackPlan(
-        apology=words(settings, "apology", callers),
-        dial=settings.fallback_dial or "",
-        dial_seconds=settings.fallback_dial_seconds,
-        has_voicemail=settings.fallback_voicemail,
-        voicemail_prompt=words(settings, "voicemail_prompt", callers),
-        dialed_url=settings.fallback_dialed_url,
-        voicemail_left_url=settings.voicemail_left_url,
-        voicemail_status_url=settings.voicemail_status_url,
+def _spending(settings: Settings) -> Spending:
+    return Spending(
+        per_hour_max_microdollars=_cap(settings.spend_per_hour_max),
+        per_day_max_microdollars=_cap(settings.spend_per_day_max),
     )
 
 

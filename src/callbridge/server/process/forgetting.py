@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from callbridge.records.errors import RecordsError
+from callbridge.server.config.caller_keys import keys_ever
 from callbridge.server.config.records import records_seal, records_url
-from callbridge.server.process.desk import keys_ever
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

@@ -18,7 +18,7 @@ from callbridge.call.sessions.trouble import Trouble
 from callbridge.server.config.check_start import of_agent
 from callbridge.server.config.findings import Finding, Level, error, ok, warning
 from callbridge.server.config.plan import planned
-from callbridge.server.process.desk import model_dialer
+from callbridge.server.process.model_dialing import model_dialer
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as events
 from callbridge.wire.errors import ProtocolError
