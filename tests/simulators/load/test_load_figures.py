@@ -38,6 +38,10 @@ def test_an_answer_is_what_begins_after_the_callers_words() -> None:
     assert responses_ms(sounds) == pytest.approx([800, 500])
 
 
+def test_a_caller_who_says_nothing_is_answered_nothing() -> None:
+    assert responses_ms([Sound(1.0, 2.0, AGENT)]) == []
+
+
 def test_a_frame_is_as_late_as_a_telephone_is_not() -> None:
     driver = PhoneDriver(new_stream())
     first_ms = driver.stream.settings.first_timestamp_ms

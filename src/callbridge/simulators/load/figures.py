@@ -6,6 +6,7 @@ fewer than 100 the 99th. What was not measured is null, and never 0.
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_left
 from collections import Counter
@@ -233,9 +234,8 @@ def responses_ms(sounds: Iterable[Sound]) -> list[float]:
     known = list(sounds)
     agent = sorted(sound.start for sound in known if sound.source == AGENT)
     spoken = _utterances([sound for sound in known if sound.source == CALLER])
-    nexts = [start for start, _ in spoken[1:]] + [float("inf")]
     found = []
-    for (_, ended_at), next_at in zip(spoken, nexts, strict=True):
+    for (_, ended_at), (next_at, _) in itertools.pairwise([*spoken, (float("inf"), float("inf"))]):
         place = bisect_left(agent, ended_at)
         if place < len(agent) and agent[place] < next_at:
             found.append((agent[place] - ended_at) * 1000)
