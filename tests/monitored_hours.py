@@ -130,6 +130,7 @@ class Hour:
         measures.deliveries_waiting, measures.processes = {"crm": 0}, 1
         self.clock_is_ahead_s = 0.0
         self.lag_s, self.lag_share = 0.001, 0.0
+        self.delivered_each = 2
         self._observers: tuple[Callable[[Fact], None], ...] = (
             *(ModelHealth(self.desk), SpendMeter(self.desk), self.desk.metrics),
             self._shipped,
@@ -185,7 +186,7 @@ class Hour:
         lags = self.front.loop_watch.lags
         for _ in range(300):
             lags.add(self.lag_s if self._rng.random() < self.lag_share else self._rng.uniform(0, 0.004))
-        self.settled["crm", DeliveryState.DONE] += 2
+        self.settled["crm", DeliveryState.DONE] += self.delivered_each
         self.desk.metrics._now = lambda: self.front.now
         self.desk.metrics.relayed("uplink", self.front.now - self._rng.uniform(0, 0.004))
         self.desk.metrics.relayed("downlink", self.front.now - self._rng.uniform(0, 0.004))

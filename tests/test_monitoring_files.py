@@ -27,9 +27,9 @@ ENDINGS: Final = ("", "_bucket", "_count", "_sum")
 USAGE_ERROR: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 """What any wrong use of the command line raises."""
 NOT_OURS: Final = frozenset(
-    {"curl", "df", "certbot", "timedatectl", "systemctl"},
+    {"df", "certbot", "timedatectl", "systemctl"},
 )
-"""Programs of the system that the page has run."""
+"""Programs of the system that the page has run: none that asks the service, since the image has no curl."""
 
 
 def rules() -> list[dict[str, Any]]:
@@ -72,7 +72,7 @@ def test_every_command_of_the_page_exists() -> None:
     ]
     assert len(commands) > 40
     for command in {*commands, *re.findall(r"`(callbridge [^`]+)`", PAGE)}:
-        words = shlex.split(command)
+        words = shlex.split(command.partition(" | ")[0])
         if words[0] == "callbridge":
             parse(words[1:])
         else:

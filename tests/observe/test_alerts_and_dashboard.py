@@ -55,6 +55,10 @@ def falls_behind(hour: Hour) -> None:
     hour.records.behind = Behind(4000, hour.front.wall_now - 200.0)
 
 
+def is_told_nothing(hour: Hour) -> None:
+    hour.delivered_each, hour.desk.measures.deliveries_waiting = 0, {"crm": 7}
+
+
 def gives_up_a_delivery(hour: Hour) -> None:
     hour.settled["crm", DeliveryState.DEAD] += 1
 
@@ -105,6 +109,7 @@ TROUBLES: Final = {
     "the disk is full": rings("StateBehind", "NoCallAnswered", goes_wrong=fills_its_disk),
     "the loop is late": rings("LoopLate", goes_wrong=blocks_its_loop),
     "the database is away": rings("RecordsBehind", keeps_wrong=falls_behind),
+    "a receiver does not answer": rings("DeliveriesBehind", goes_wrong=is_told_nothing, lasts_s=2700.0),
     "a receiver refuses": rings("DeliveriesDead", goes_wrong=gives_up_a_delivery),
     "much is spent": rings("SpendNearCap", goes_wrong=spends_much),
     "twilio has an error": rings("CarrierErrors", goes_wrong=angers_twilio),

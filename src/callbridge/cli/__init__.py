@@ -27,6 +27,7 @@ from callbridge.cli.simulate_call import simulate_call
 from callbridge.cli.simulate_calls import simulate_calls
 from callbridge.cli.simulate_model import simulate_model
 from callbridge.cli.simulate_text import simulate_text
+from callbridge.cli.status import status
 from callbridge.cli.test_command import run_tests
 
 app = typer.Typer(
@@ -63,6 +64,7 @@ app.command(cls=DevCommand)(dev)
 app.command("test")(run_tests)
 app.command()(serve)
 app.command()(check)
+app.command()(status)
 app.command()(drain)
 app.command()(forget)
 app.command()(fallback)

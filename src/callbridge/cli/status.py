@@ -1,0 +1,110 @@
+"""`callbridge status`: how a running service stands, for who is woken at night. It needs no other program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import httpx
+import msgspec
+import typer
+
+from callbridge.cli.control_client import ServiceError, in_words, refuse_strangers, service_clients
+from callbridge.cli.serve import settings_or_refusal
+from callbridge.server.http.control import REASONS_PATH, Readiness
+from callbridge.server.http.metrics import METRICS_PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+ANSWERS: Final = frozenset({httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE})
+"""The second one while calls are declined."""
+
+
+def status(
+    url: Annotated[
+        str | None,
+        typer.Option(help="Its control listener; by default on this machine, at CALLBRIDGE_CONTROL_PORT."),
+    ] = None,
+    *,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Print what Prometheus reads in place of that.")
+    ] = False,
+) -> None:
+    """Say how a running service stands: whether it takes calls, and if not why; how full it is.
+
+    All workers of this machine are asked.
+    Exit status 1 when one of them declines calls, or when the service cannot be asked.
+    """
+    settings = settings_or_refusal()
+    try:
+        with service_clients(settings, url) as clients:
+            if metrics:
+                tell_metrics(clients, say=typer.echo)
+            elif not tell_status(clients, say=typer.echo):
+                raise typer.Exit(1)
+    except ServiceError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+def tell_status(clients: Sequence[httpx.Client], *, say: Callable[[str], object]) -> bool:
+    """Says it of each process; whether all of them take calls.
+
+    Raises:
+        ServiceError: it was refused, or the service cannot be reached.
+    """
+    found = [_readiness(client) for client in clients]
+    say("\n\n".join("\n".join(in_lines(one)) for one in found))
+    return not any(one.declines_for for one in found)
+
+
+def tell_metrics(clients: Sequence[httpx.Client], *, say: Callable[[str], object]) -> None:
+    """Says what Prometheus would read of each process.
+
+    Raises:
+        ServiceError: as `tell_status`.
+    """
+    for client in clients:
+        say(_asked(client, METRICS_PATH).text.rstrip())
+
+
+def in_lines(one: Readiness) -> list[str]:
+    """How one process stands."""
+    declines, models = ", ".join(one.declines_for), ", ".join(one.models_down)
+    lines = [
+        ("process", f"{one.process}, {one.state}"),
+        ("new calls", f"are declined: {declines}" if declines else "are taken"),
+        ("live calls", f"{one.live_calls}; {one.places_taken} of {one.places} places are taken"),
+        ("spent", f"${one.spent_dollars_hour:.2f} in an hour, ${one.spent_dollars_day:.2f} in a day"),
+        ("models", f"down: {models}" if models else "well"),
+        ("state", one.state_file),
+        ("records", one.records),
+    ]
+    for other in one.others:
+        leaves = ", leaves" if other.is_leaving else ""
+        lines.append(("beside it", f"{other.process}, live calls: {other.live_calls}{leaves}"))
+    return [f"{name:<11}{told}" for name, told in lines]
+
+
+def _readiness(client: httpx.Client) -> Readiness:
+    response = _asked(client, REASONS_PATH)
+    try:
+        return msgspec.json.decode(response.content, type=Readiness)
+    except msgspec.DecodeError as error:
+        raise _no_callbridge(response) from error
+
+
+def _asked(client: httpx.Client, path: str) -> httpx.Response:
+    with in_words(client):
+        response = client.get(path)
+    refuse_strangers(client, response)
+    if response.status_code not in ANSWERS:
+        raise _no_callbridge(response)
+    return response
+
+
+def _no_callbridge(response: httpx.Response) -> ServiceError:
+    return ServiceError(
+        f"What answers at {response.url} is no callbridge of this version (HTTP {response.status_code}). "
+        "Is --url right?"
+    )
