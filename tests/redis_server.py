@@ -116,6 +116,12 @@ def pass_time(url: str, passed_s: float) -> None:
             assert client.pexpire(key, left_ms), "a key that never expires"
 
 
+def spoil(url: str, key: str, field: str) -> None:
+    """Writes into a hash what nobody can read."""
+    with _client(url) as client:
+        client.hset(key, field, b"?")
+
+
 def _client(url: str) -> contextlib.closing[Any]:
     from redis import Redis  # noqa: PLC0415 - an extra: who has it not is skipped by `server`
 

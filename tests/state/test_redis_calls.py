@@ -12,11 +12,12 @@ import pytest
 import leftovers
 import redis_server
 from callbridge.state import open_redis, redis_writer
-from callbridge.state.open_redis import OpenRedis
+from callbridge.state.open_redis import OpenRedis, outline_key
 from callbridge.state.redis_calls import RedisCalls
 from callbridge.state.redis_check import look_at_redis
 from callbridge.state.redis_words import shown
 from callbridge.state.state import EVENTS_WAITING_MAX, KEPT, OVER, QUIET_S
+from stalling_proxy import StallingProxy
 
 CALL = "CA" + "1" * 32
 ANSWERED_WITHIN_S = 1.5
@@ -217,6 +218,43 @@ async def test_a_full_redis_is_told_and_still_read(
         running_redis.asked("CONFIG SET maxmemory 0")
     await until(lambda: calls.trouble is None)
     assert await bodies(opening("two")) == [b"1", b"2"]
+
+
+@pytest.mark.heavy
+async def test_one_that_became_a_copy_is_left_for_who_has_its_address_now(
+    url: str, running_redis: redis_server.Server
+) -> None:
+    """A host that changes the roles of two servers moves the name, and cuts nobody's connection."""
+    async with StallingProxy(running_redis.port).open() as way:
+        calls = RedisCalls(url.replace(f":{running_redis.port}/", f":{way.port}/"), "one")
+        calls.append(CALL, "stream_started", b"1")
+        assert await calls.flush()
+        running_redis.asked("REPLICAOF 127.0.0.1 9")
+        try:
+            calls.append(CALL, "turn_ended", b"2")
+            assert not await calls.flush()
+            assert "is a copy, which takes no writes" in str(calls.trouble)
+            await until(lambda: way.connections > 2)
+        finally:
+            running_redis.asked("REPLICAOF NO ONE")
+        await until(lambda: calls.trouble is None)
+        assert await bodies(calls) == [b"1", b"2"]
+        await calls.close()
+
+
+async def test_what_cannot_be_read_of_one_call_is_lost_for_that_call_alone(
+    url: str, opening: Callable[[str], RedisCalls], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever has written there."""
+    monkeypatch.setattr(redis_writer, "FAILURE_PAUSE_S", 0.0)
+    calls = opening("one")
+    calls.append(CALL, "stream_started", b"1")
+    calls.append("CA2", "stream_started", b"2")
+    assert await calls.flush()
+    redis_server.spoil(url, outline_key(CALL), "7")
+    assert await bodies(calls) == []
+    await until(lambda: calls.trouble is None)
+    assert await bodies(calls, "CA2") == [b"2"]
 
 
 @pytest.mark.heavy

@@ -22,6 +22,7 @@ from redis.exceptions import TimeoutError as TooLate
 _NOT_LET_IN: Final = "does not let callbridge in. Look at the name and the password in REDIS_URL"
 _A_CLUSTER: Final = "is a cluster. callbridge needs one Redis, with copies if you like"
 _FULL: Final = "is full. Give it more memory (its `maxmemory`), and the policy noeviction"
+_A_COPY: Final = "is a copy, which takes no writes. REDIS_URL must lead to the one that it copies"
 _DISK: Final = "cannot write to its own disk, and takes nothing until it can. Look at its disk and its log"
 
 _BY_CLASS: Final[tuple[tuple[type[Exception], str], ...]] = (
@@ -32,13 +33,13 @@ _BY_CLASS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (ClusterCrossSlotError, _A_CLUSTER),
     (ClusterDownError, _A_CLUSTER),
     (OutOfMemoryError, _FULL),
-    (ReadOnlyError, "is a copy, which takes no writes. REDIS_URL must lead to the one that it copies"),
+    (ReadOnlyError, _A_COPY),
     (NoPermissionError, "does not let this user do all that callbridge needs: commands on keys callbridge:*"),
     (TooLate, "does not answer in time. Look whether it runs and can be reached from here"),
     (TimeoutError, "does not answer in time. Look whether it runs and can be reached from here"),
 )
 
-_BY_WORD: Final = (("MISCONF", _DISK), ("OOM", _FULL), ("READONLY", dict(_BY_CLASS)[ReadOnlyError]))
+_BY_WORD: Final = (("MISCONF", _DISK), ("OOM", _FULL), ("READONLY", _A_COPY))
 """By a word in the answer, which may be that of a script."""
 
 _ANSWER_SHOWN: Final = 60
@@ -49,6 +50,11 @@ def shown(url: str) -> str:
     """The address, without user, password and options."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def is_a_copy(error: Exception) -> bool:
+    """Whether it takes no writes because it copies another one."""
+    return _what_it_does(error) == _A_COPY
 
 
 def in_words(error: Exception, url: str) -> str:

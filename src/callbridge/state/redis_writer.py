@@ -17,7 +17,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from callbridge.state.backlog import Backlog
 from callbridge.state.open_redis import OpenRedis
-from callbridge.state.redis_words import in_words, shown
+from callbridge.state.redis_words import in_words, is_a_copy, shown
 from callbridge.state.state import Unwritten
 from callbridge.state.writes import with_events
 
@@ -205,13 +205,16 @@ class RedisWriter:
         return True
 
     def _is_done(self, attempt: Callable[[OpenRedis], None]) -> bool:
-        """Whether it went well. Where there was no proper answer the connection is made anew."""
+        """Whether it went well. Where there was no proper answer the connection is made anew.
+
+        So it is to one that has become a copy: its name may lead to another one by now.
+        """
         try:
             if self._redis is None:
                 self._redis = OpenRedis.open(self._url)
             attempt(self._redis)
         except (RedisError, OSError) as error:
-            if not isinstance(error, ResponseError) or isinstance(error, NoScriptError):
+            if not isinstance(error, ResponseError) or isinstance(error, NoScriptError) or is_a_copy(error):
                 self._disconnect()
             self._failed(in_words(error, self._url))
             return False
@@ -239,9 +242,16 @@ class RedisWriter:
             claim.reply.settle(is_first)
 
     def _answer_questions(self, redis: OpenRedis) -> None:
+        """By a fault of ours no more is lost than the one question that had it."""
         for _ in range(len(self._questions)):
             call_sid, reply = self._questions[0]
-            stored = redis.events(call_sid)
+            try:
+                stored = redis.events(call_sid)
+            except (RedisError, OSError):
+                raise
+            except Exception:  # noqa: BLE001  # Of what lies there, others may have written some.
+                _log.exception("events_not_read", call_sid=call_sid)
+                stored = ()
             with self._wake:
                 reply.settle(with_events(stored, self._backlog.writes, call_sid))
                 self._questions.popleft()

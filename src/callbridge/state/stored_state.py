@@ -188,9 +188,12 @@ class StoredState:
             return None
         claim = PlaceClaim(storable(call_sid), storable(caller_key), bounds, at, Reply())
         self._writer.put(claim)
-        is_granted = await self._settled(claim.reply, CLAIM_WAIT_S)
-        if is_granted is None:
-            claim.reply.settle(False)  # Withdrawn: a call that is declined needs no place later.
+        is_granted: bool | None = None
+        try:
+            is_granted = await self._settled(claim.reply, CLAIM_WAIT_S)
+        finally:  # Whoever asks may have less time than this.
+            if is_granted is None:
+                claim.reply.settle(False)  # Withdrawn: a call that is declined needs no place later.
         return is_granted
 
     def carry(self, call_sid: str, caller_key: str) -> None:
