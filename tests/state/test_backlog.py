@@ -93,7 +93,7 @@ def test_nothing_but_details_is_lost_and_order_is_kept(steps: list[str]) -> None
         elif step == "take" and batch is None:
             batch = tuple(backlog.take().values())
         elif step == "take_some" and batch is None:
-            batch = tuple(backlog.take_some(2).values())
+            batch = tuple(backlog.take(2).values())
         elif step == "done" and batch is not None:
             written.extend(batch)
             batch = None

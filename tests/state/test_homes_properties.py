@@ -42,7 +42,7 @@ STEPS = st.lists(
         st.tuples(st.just("claim"), _calls, _callers),
         st.tuples(st.just("carry"), _calls, _callers),
         st.tuples(st.just("keep"), _calls, st.sampled_from([0.0, 20.0])),
-        st.tuples(st.just("free"), _calls),
+        st.tuples(st.just("free"), _calls, st.booleans()),
         st.tuples(st.just("call"), _callers),
         st.tuples(st.just("token"), st.binary(min_size=1, max_size=1)),
         st.tuples(st.just("remember"), _callers, st.binary(max_size=3)),
@@ -68,8 +68,8 @@ async def after(state: State, step: Step, clock: Clock, own: Callable[[object], 
             state.carry(own(call_sid), own(caller))
         case ("keep", call_sid, float() as for_s):
             state.keep_place(own(call_sid), for_s)
-        case ("free", call_sid):
-            state.free_place(own(call_sid))
+        case ("free", call_sid, is_over):
+            (state.free_place if is_over else state.give_back_place)(own(call_sid))
         case ("call", caller):
             state.note_call(own(caller), clock.now)
         case ("token", token):

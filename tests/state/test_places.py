@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from callbridge.state.neighbours import LEASE_S
 from callbridge.state.places import DAY_S, RESERVED_S, TEN_MINUTES_S, CallerBounds, CallerCounts
+from callbridge.state.writes import PlaceCarried
 
 if TYPE_CHECKING:
     from callbridge.state.state import State
@@ -125,6 +127,43 @@ async def test_what_a_process_carries_counts_while_it_is_alive(opening: Opening,
     assert not await claim(other, clock, "CA2", one)
     clock.now += 1
     assert await claim(other, clock, "CA2", one)
+
+
+async def test_a_place_is_given_back_by_who_reserved_it_and_not_under_a_stream(
+    opening: Opening, clock: Clock
+) -> None:
+    """A webhook comes twice, and the process that declines must not take what the other one has given."""
+    one, other = opening("one"), opening("other")
+    single = CallerBounds(at_once=1)
+    assert await claim(one, clock, "CA1", single)
+    assert await claim(other, clock, "CA1", single)
+    other.give_back_place("CA1")
+    assert not await claim(other, clock, "CA2", single)
+    other.carry("CA1", CALLER)
+    await other.flush()
+    other.give_back_place("CA1")
+    assert not await claim(other, clock, "CA2", single)
+    other.free_place("CA1")
+    assert await claim(other, clock, "CA2", single)
+    other.give_back_place("CA2")
+    assert await claim(other, clock, "CA3", single)
+
+
+async def test_who_was_cut_off_takes_no_call_from_who_carries_it_by_now(
+    opening: Opening, clock: Clock
+) -> None:
+    """What it has told of a stream waited for long, and the call has moved on since."""
+    before, after = opening("before"), opening("after")
+    after.carry("CA1", CALLER)
+    await after.flush()
+    clock.now += 5
+    before._writer.put(PlaceCarried("CA1", CALLER, time.monotonic() - 10))
+    before.keep_place("CA1", 0.0)
+    await before.flush()
+    assert [seen.calls for seen in await before.others()] == [1]
+    before.carry("CA1", CALLER)
+    await before.flush()
+    assert [seen.calls for seen in await before.others()] == [0]
 
 
 async def test_a_call_that_goes_on_elsewhere_is_kept_by_who_carries_it(

@@ -252,6 +252,24 @@ async def test_a_thread_does_not_hang_for_ever_on_a_wire_that_stays_silent(
         await state.close()
 
 
+async def test_however_much_has_waited_it_is_written_in_time(
+    shared_database: str, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pieces: one transaction with all of it would be given up, and tried again with more, for ever."""
+    monkeypatch.setattr("callbridge.state.postgres.PATIENCE_S", 1.0)
+    state = await opened(shared_database)
+    assert await state.flush()
+    await asyncio.to_thread(postgres_server.stop)
+    await until(lambda: state.trouble is not None)
+    for number in range(6_000):
+        state.keep_place(f"CA{number}", 0.0)
+    state.append(CALL, "stream_started", b"1")
+    await asyncio.to_thread(postgres_server.start)
+    await until(lambda: state.trouble is None and not state.unwritten.rows, 60)
+    assert words_of(await state.events(CALL)) == [b"1"]
+    await state.close()
+
+
 # --- Answers that get lost ----------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 import leftovers
 from callbridge.state import stored_state, writer
+from callbridge.state.places import CallerBounds
 from callbridge.state.sqlite_file import SqliteHome
 from callbridge.state.sqlite_state import SqliteState
 from callbridge.state.state import EVENTS_WAITING_MAX, OVER, PRUNE_EVERY_S, QUIET_S, Unwritten
@@ -200,6 +201,18 @@ async def test_the_loop_goes_on_while_another_process_holds_the_file(path: Path,
         assert [row[3] for row in stored(path)] == [b"1"]
     await flushing
     assert [row[1:] for row in stored(path)] == [(1, "stream_started", b"1"), (2, "turn_ended", b"2")]
+
+
+async def test_whoever_waits_no_longer_for_a_place_has_none(path: Path, state: SqliteState) -> None:
+    """A call that is declined meanwhile is counted as one that was turned away, and once."""
+    await state.flush()
+    with locked(path):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await state.claim_place(CALL, "caller", CallerBounds(), 1.0)
+        state.note_call("caller", 1.0)
+    assert await state.flush()
+    assert await state.recent_calls(0) == (("caller", 1.0),)
 
 
 async def test_beyond_the_bound_only_memory_is_shed(

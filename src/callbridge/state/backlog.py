@@ -14,7 +14,7 @@ from callbridge.state.state import EVENTS_WAITING_MAX
 from callbridge.state.writes import EventWrite, JournalDropped, Journaled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from callbridge.state.writes import Write
 
@@ -70,13 +70,18 @@ class Backlog:
         self._look_at(self._told, write)
         self._shed_beyond_the_bound()
 
-    def take(self) -> dict[int, Write]:
-        """All that waits, as one batch, by number. `done` or `put_back` must follow before the next."""
+    def take(self, at_most: int | None = None) -> dict[int, Write]:
+        """What waits, or so many of it, the oldest, as one batch by number.
+
+        `done` or `put_back` must follow before the next.
+        """
         assert not self._in_flight
-        self._in_flight, self._waiting = self._waiting, {}
-        self._details.clear()
-        self._records.clear()
-        self._urgent = 0
+        for number in list(islice(self._waiting, at_most)):
+            write = self._in_flight[number] = self._waiting.pop(number)
+            self._urgent -= self._cannot_wait(write)
+        for numbers in (self._details, self._records):
+            while numbers and numbers[0] in self._in_flight:
+                numbers.popleft()
         return dict(self._in_flight)
 
     def done(self) -> None:
@@ -85,23 +90,15 @@ class Backlog:
 
     def put_back(self) -> None:
         """The batch is not written: it waits again, before what came since."""
-        self._waiting = self._in_flight | self._waiting
-        self._in_flight = {}
-        self._details.clear()
-        self._records.clear()
-        self._urgent = 0
-        for number, write in self._waiting.items():
+        batch, self._in_flight = self._in_flight, {}
+        self._waiting = batch | self._waiting
+        records, details = self._records, self._details
+        self._records, self._details = deque(), deque()
+        for number, write in batch.items():
             self._look_at(number, write)
+        self._records += records
+        self._details += details
         self._shed_beyond_the_bound()
-
-    def take_some(self, at_most: int) -> Mapping[int, Write]:
-        """As `take`, but so many at most, the oldest, and by number."""
-        self.take()
-        self._waiting = dict(islice(self._in_flight.items(), at_most, None))
-        self._in_flight = dict(islice(self._in_flight.items(), at_most))
-        for number, write in self._waiting.items():
-            self._look_at(number, write)
-        return self._in_flight
 
     def is_written_through(self, number: int) -> bool:
         """Whether nothing waits that came as `number` or before."""

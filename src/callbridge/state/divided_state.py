@@ -130,6 +130,10 @@ class DividedState:
         """Queues that the call is over."""
         self._rest.free_place(call_sid)
 
+    def give_back_place(self, call_sid: str) -> None:
+        """Queues that the call is not taken here."""
+        self._rest.give_back_place(call_sid)
+
     def tell_carrier(self, call_sid: str, what: str, body: bytes = b"") -> None:
         """Queues a message for who carries the call."""
         self._rest.tell_carrier(call_sid, what, body)

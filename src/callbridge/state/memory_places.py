@@ -73,6 +73,11 @@ class MemoryPlaces:
         """As `Places.free_place`."""
         self._places.pop(call_sid, None)
 
+    def give_back(self, call_sid: str) -> None:
+        """As `Places.give_back_place`."""
+        if call_sid in self._places and not self._places[call_sid].is_carried:
+            del self._places[call_sid]
+
     def prune(self, now: float) -> None:
         """Forgets what is too old to count."""
         for caller_key, notes in tuple(self._notes.items()):

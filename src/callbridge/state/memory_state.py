@@ -168,6 +168,10 @@ class MemoryState:
         """The call is over."""
         self._places.free(storable(call_sid))
 
+    def give_back_place(self, call_sid: str) -> None:
+        """The call is not taken."""
+        self._places.give_back(storable(call_sid))
+
     def tell_carrier(self, call_sid: str, what: str, body: bytes = b"") -> None:
         """Nobody else carries calls."""
 

@@ -6,6 +6,8 @@ here.
 
 from __future__ import annotations
 
+import time
+from math import floor
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, case, delete, exists, func, insert, literal, or_, select, update
@@ -20,7 +22,15 @@ from callbridge.state.neighbours import (
 from callbridge.state.places import DAY_S, RESERVED_S, TEN_MINUTES_S, CallerCounts
 from callbridge.state.rows import insert_unless_there
 from callbridge.state.tables import batches, caller_notes, leases, mailbox, places, spend_notes
-from callbridge.state.writes import PlaceCarried, PlaceClaim, PlaceFreed, PlaceKept, ToldAll, ToldCarrier
+from callbridge.state.writes import (
+    PlaceCarried,
+    PlaceClaim,
+    PlaceFreed,
+    PlaceGivenBack,
+    PlaceKept,
+    ToldAll,
+    ToldCarrier,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,13 +64,16 @@ def write_together(
             case PlaceClaim():
                 verdicts.append((write, _claim(connection, write, process, now)))
             case PlaceCarried():
-                _carry(connection, write, process)
+                _carry(connection, write, process, now)
             case PlaceKept(call_sid, for_s):
                 mine = (places.c.call_sid == call_sid, places.c.process == process, places.c.is_carried)
                 kept = {"is_carried": False, "reserved_until": now + for_s}
                 connection.execute(update(places).where(*mine).values(kept))
             case PlaceFreed(call_sid):
                 connection.execute(delete(places).where(places.c.call_sid == call_sid))
+            case PlaceGivenBack(call_sid):
+                is_mine = (places.c.call_sid == call_sid) & (places.c.process == process)
+                connection.execute(delete(places).where(is_mine, ~places.c.is_carried))
             case ToldCarrier(message):
                 addressees |= _tell_carrier(connection, message, process)
             case ToldAll(message):
@@ -81,7 +94,7 @@ def _claim(connection: Connection, claim: PlaceClaim, process: str, now: ColumnE
         call_sid=claim.call_sid,
         caller_key=claim.caller_key,
         process=process,
-        epoch=0,
+        carried_since=0.0,
         is_carried=False,
         reserved_until=until,
     )
@@ -115,13 +128,15 @@ def _stands(now: ColumnElement[float]) -> ColumnElement[bool]:
     return leases.c.renewed_at > now - LEASE_S
 
 
-def _carry(connection: Connection, told: PlaceCarried, process: str) -> None:
-    carried = {"process": process, "is_carried": True, "reserved_until": 0.0}
+def _carry(connection: Connection, told: PlaceCarried, process: str, now: ColumnElement[float]) -> None:
+    """By the time at which it was told, in seconds: that far two who write at once are in order anyway."""
+    since = now - floor(time.monotonic() - told.told_at)
+    carried = {"process": process, "is_carried": True, "reserved_until": 0.0, "carried_since": since}
     row = insert_unless_there(connection, places).values(
-        call_sid=told.call_sid, caller_key=told.caller_key, epoch=1, **carried
+        call_sid=told.call_sid, caller_key=told.caller_key, **carried
     )
-    again = {**carried, "epoch": places.c.epoch + 1}
-    connection.execute(row.on_conflict_do_update(index_elements=["call_sid"], set_=again))
+    was_before = places.c.carried_since <= since
+    connection.execute(row.on_conflict_do_update(index_elements=["call_sid"], set_=carried, where=was_before))
 
 
 def _tell_carrier(connection: Connection, message: ToCarrier, process: str) -> set[str]:

@@ -63,7 +63,10 @@ class Places(Protocol):
         """
 
     def carry(self, call_sid: str, caller_key: str) -> None:
-        """Queues that a stream of the call runs in this process from now on, also of one that came back."""
+        """Queues that a stream of the call runs in this process from now on, also of one that came back.
+
+        Where it is written late, whoever has taken the call up since then carries it.
+        """
 
     def keep_place(self, call_sid: str, for_s: float) -> None:
         """Queues that its stream has ended here and another one is to come, in this time at most.
@@ -73,3 +76,9 @@ class Places(Protocol):
 
     def free_place(self, call_sid: str) -> None:
         """Queues that the call is over."""
+
+    def give_back_place(self, call_sid: str) -> None:
+        """Queues that the call is not taken here: what this process has reserved is not needed.
+
+        Nothing happens where another process has reserved it, or a stream of the call runs by now.
+        """

@@ -13,6 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from msgspec import MsgspecError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from callbridge.state.backlog import Backlog
@@ -223,7 +224,7 @@ class RedisWriter:
     def _write(self, redis: OpenRedis) -> None:
         """The oldest of what waits; if nothing does, a word whether Redis is there."""
         with self._wake:
-            batch = self._backlog.take_some(BATCH_MAX)
+            batch = self._backlog.take(BATCH_MAX)
         if not batch:
             redis.ping()
             return
@@ -242,15 +243,13 @@ class RedisWriter:
             claim.reply.settle(is_first)
 
     def _answer_questions(self, redis: OpenRedis) -> None:
-        """By a fault of ours no more is lost than the one question that had it."""
+        """What cannot be read of one call is lost for that call alone."""
         for _ in range(len(self._questions)):
             call_sid, reply = self._questions[0]
             try:
                 stored = redis.events(call_sid)
-            except (RedisError, OSError):
-                raise
-            except Exception:  # noqa: BLE001  # Of what lies there, others may have written some.
-                _log.exception("events_not_read", call_sid=call_sid)
+            except MsgspecError as error:  # Whatever has written there.
+                _log.error("events_not_read", call_sid=call_sid, reason=str(error))
                 stored = ()
             with self._wake:
                 reply.settle(with_events(stored, self._backlog.writes, call_sid))

@@ -31,6 +31,7 @@ from callbridge.state.writes import (
     PlaceCarried,
     PlaceClaim,
     PlaceFreed,
+    PlaceGivenBack,
     PlaceKept,
     SpendNote,
     TextNoted,
@@ -198,7 +199,7 @@ class StoredState:
 
     def carry(self, call_sid: str, caller_key: str) -> None:
         """Queues that a stream of the call runs here."""
-        self._writer.put(PlaceCarried(storable(call_sid), storable(caller_key)))
+        self._writer.put(PlaceCarried(storable(call_sid), storable(caller_key), time.monotonic()))
 
     def keep_place(self, call_sid: str, for_s: float) -> None:
         """Queues that it has ended, and another one is to come."""
@@ -207,6 +208,10 @@ class StoredState:
     def free_place(self, call_sid: str) -> None:
         """Queues that the call is over."""
         self._writer.put(PlaceFreed(storable(call_sid)))
+
+    def give_back_place(self, call_sid: str) -> None:
+        """Queues that the call is not taken here."""
+        self._writer.put(PlaceGivenBack(storable(call_sid)))
 
     def tell_carrier(self, call_sid: str, what: str, body: bytes = b"") -> None:
         """Queues a message for who carries the call."""

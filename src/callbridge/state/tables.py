@@ -77,13 +77,13 @@ places = Table(
     Column("call_sid", Text, primary_key=True),
     Column("caller_key", Text, nullable=False),
     Column("process", Text, nullable=False),
-    Column("epoch", Integer, nullable=False),
+    Column("carried_since", Float, nullable=False),
     Column("is_carried", Boolean, nullable=False),
     Column("reserved_until", Float, nullable=False),
     Index("places_caller", "caller_key"),
     Index("places_process", "process"),
 )
-"""Live calls; `epoch` counts how often one was taken up by a process."""
+"""Live calls; `carried_since` says when one was last taken up by a process."""
 
 leases = Table(
     "leases",

@@ -1,8 +1,8 @@
 """The one thread that writes to a home. The event loop puts things in its backlog and never waits for it.
 
-All that waits when the thread is ready goes into one transaction: the longer a commit takes, the more the
-next one carries. Questions are answered by the same thread, after the batch that was told before them; so an
-answer is what is stored plus what waits, and nothing can be in both or in neither.
+All that waits when the thread is ready goes into one transaction, within a bound: the longer a commit takes,
+the more the next one carries. Questions are answered by the same thread, after the batch that was told before
+them; so an answer is what is stored plus what waits, and nothing can be in both or in neither.
 """
 
 from __future__ import annotations
@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 BUSY_PAUSE_S = 0.05
 FAILURE_PAUSE_S = 0.25
 """Between two attempts. A full disk costs four failed writes a second, which is nothing."""
+
+BATCH_MAX = 200
+"""Writes of one transaction. After a server was away thousands wait, each perhaps a statement of its own, and
+a transaction that takes too long is given up, to be tried again with more."""
 
 FAULTS_MAX = 8
 """So many rounds in a row may end by a fault of ours, in two seconds. Then the thread ends, and says so."""
@@ -187,7 +191,8 @@ class Writer:
                 faults = 0 if self._is_round_done() else faults + 1
                 if faults == FAULTS_MAX:
                     return
-            self._write()
+            while self._write() and self._backlog:
+                pass
             self._answer_questions()
         finally:
             self._leave()
@@ -215,7 +220,8 @@ class Writer:
 
     def _gathers_for_s(self) -> float:
         """How long that for which nobody waits waits for more of it: a server is asked by many."""
-        if self._waiting_since is None or self._backlog.is_urgent or self._questions or self._flushes:
+        is_hurried = self._backlog.is_urgent or len(self._backlog) >= BATCH_MAX
+        if self._waiting_since is None or is_hurried or self._questions or self._flushes:
             return 0.0
         return self._waiting_since + GATHERED_S - time.monotonic()
 
@@ -227,9 +233,10 @@ class Writer:
         """Also after the wall clock was set back."""
         return self._pruned_at is None or not 0 <= self._clock() - self._pruned_at < PRUNE_EVERY_S
 
-    def _write(self) -> None:
+    def _write(self) -> bool:
+        """Whether the oldest of what waits is written."""
         with self._wake:
-            batch = self._backlog.take()
+            batch = self._backlog.take(BATCH_MAX)
         is_written = False
         try:
             self._commit(batch)
@@ -242,6 +249,7 @@ class Writer:
                     self._backlog.put_back()
         if is_written:
             self._went_well()
+        return is_written
 
     def _commit(self, batch: Mapping[int, Write]) -> None:
         connection = self._opened()
@@ -391,8 +399,11 @@ class Writer:
 
 
 def _locks(writes: Collection[Write]) -> set[str]:
-    """What two processes must not write at once: events of a call, what is counted and known of a caller."""
-    calls = {f"call {write.call_sid}" for write in writes if isinstance(write, EventWrite)}
+    """What two processes must not write at once: what a call is, what is counted and known of a caller.
+
+    Without, two that move the same calls in another order would wait for each other.
+    """
+    calls = {f"call {write.call_sid}" for write in writes if isinstance(write, EventWrite | PlaceWrite)}
     callers = {
         f"caller {write.caller_key}" for write in writes if isinstance(write, PlaceClaim | CallerForgotten)
     }

@@ -104,6 +104,8 @@ class PlaceCarried:
 
     call_sid: str
     caller_key: str
+    told_at: float
+    """By the monotonic clock of this machine: it may wait for long until it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,13 @@ class PlaceKept:
 @dataclass(frozen=True, slots=True)
 class PlaceFreed:
     """A call is over."""
+
+    call_sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceGivenBack:
+    """What was reserved here is not needed."""
 
     call_sid: str
 
@@ -144,7 +153,7 @@ class ToldAll:
         assert len(self.message.body) <= MESSAGE_BYTES_MAX
 
 
-PlaceWrite: TypeAlias = PlaceClaim | PlaceCarried | PlaceKept | PlaceFreed
+PlaceWrite: TypeAlias = PlaceClaim | PlaceCarried | PlaceKept | PlaceFreed | PlaceGivenBack
 Message: TypeAlias = ToldCarrier | ToldAll
 
 

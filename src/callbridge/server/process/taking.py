@@ -41,7 +41,7 @@ async def offer(desk: Desk, call_sid: str, caller: str, model: str) -> DeclineRe
         return callers_own(key)
     reason = desk.admission.offer(call_sid, model, desk.now())
     if reason is not None:
-        desk.state.free_place(call_sid)  # That it began stays counted, for the same reason.
+        desk.state.give_back_place(call_sid)  # That it began stays counted, for the same reason.
     return reason
 
 
@@ -52,7 +52,7 @@ async def _may_call(desk: Desk, call_sid: str, key: str) -> bool | None:
     if may_call is None and desk.state.trouble is None and desk.settings.shared_state_url is None:
         return True  # A disk that hesitates keeps nobody out. One that hangs is in trouble soon.
     if may_call is None:
-        desk.state.free_place(call_sid)  # The answer may be late, and nobody waits for it.
+        desk.state.give_back_place(call_sid)  # The answer may be late, and nobody waits for it.
     return may_call
 
 
