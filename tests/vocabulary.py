@@ -11,7 +11,7 @@ from callbridge.call.limits import Limits
 from callbridge.call.memory import Entry
 from callbridge.call.phases import Phase
 from callbridge.call.plan import CallPlan
-from callbridge.call.sessions import sessions
+from callbridge.call.sessions import why_told
 from callbridge.call.wishes import HangUp
 from callbridge.wire import audio as mulaw
 from callbridge.wire import media_streams as ms
@@ -24,8 +24,8 @@ PATIENT = Limits(media_gap_warning_s=5000, media_gap_timeout_s=5000, caller_sile
 """For calls in which the phone's silence, and the caller's, is not the matter."""
 
 # What the core says and knows by these names.
-RENEWED, BROKE_OFF = sessions.RENEWED, sessions.BROKE_OFF
-CONTINUED, CONTINUED_BLINDLY = sessions.CONTINUED, sessions.CONTINUED_BLINDLY
+RENEWED, BROKE_OFF = why_told.RENEWED, why_told.BROKE_OFF
+CONTINUED, CONTINUED_BLINDLY = why_told.CONTINUED, why_told.CONTINUED_BLINDLY
 SAY_IT_ENDS, SAY_IT_ENDS_SOON = endings.SAY_IT_ENDS, endings.SAY_IT_ENDS_SOON
 ASK_WHETHER_THERE, SAY_NOBODY_IS_THERE = endings.ASK_WHETHER_THERE, endings.SAY_NOBODY_IS_THERE
 CALL_GOES_ON = endings.CALL_GOES_ON

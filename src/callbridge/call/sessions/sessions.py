@@ -2,13 +2,14 @@
 
 Decides when a session is dialled, told, given up and replaced, and is the only one who says whether there is
 a session (`stands`). How one session comes about stands in `opening`, when a failed one is tried again in
-`redial`, the spare beside it in `renewal`, what is said in it in `floor`.
+`redial`, the spare beside it in `renewal`, why it is told what was said in `why_told`, what is said in it in
+`floor`.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from callbridge.call.actions import DialModel, DropModel, OpenUplink, SwitchModel
 from callbridge.call.ear.gate import Uplink
@@ -31,6 +32,7 @@ from callbridge.call.sessions.opening import Opening, Step
 from callbridge.call.sessions.redial import Redial
 from callbridge.call.sessions.renewal import Renewal, renewal_at
 from callbridge.call.sessions.trouble import Trouble
+from callbridge.call.sessions.why_told import BROKE_OFF, RENEWED, note_of_another_stream
 from callbridge.wire.audio import FRAME_MS
 from callbridge.wire.realtime_commands import UpdateSession
 
@@ -43,24 +45,6 @@ if TYPE_CHECKING:
     from callbridge.call.transcript import Transcript
     from callbridge.wire import realtime_events
     from callbridge.wire.realtime_commands import AnyItem
-
-BROKE_OFF: Final = (
-    "[The connection broke off for a moment. What stands above was said before. The caller's last words may "
-    "be missing: if they are, ask for them. Otherwise go on where you were.]"
-)
-RENEWED: Final = "[What stands above was said earlier in this call. Go on as if nothing had happened.]"
-CONTINUED: Final = (
-    "[The call was cut off for a moment and is connected again. What stands above was said before. "
-    "Apologise in a few words, and go on where you were.]"
-)
-BACK: Final = (
-    "[The caller was put through, nobody took the call, and they are back with you. What stands above was "
-    "said before, and what became of it. Tell them in one sentence, and go on with them.]"
-)
-CONTINUED_BLINDLY: Final = (
-    "[The call was cut off and is connected again; what was said before is lost. "
-    "Apologise in a few words, and ask what it was about.]"
-)
 
 
 class Sessions:
@@ -242,8 +226,7 @@ class Sessions:
     def _retelling(self) -> tuple[AnyItem, ...]:
         note = BROKE_OFF
         if not self._has_been_live:
-            note = CONTINUED if self._memory.entries else CONTINUED_BLINDLY
-            note = BACK if self._is_back else note
+            note = note_of_another_stream(is_known=bool(self._memory.entries), is_back=self._is_back)
         return self._memory.retell(self._transcript.unrecorded(), note, self._out.next_item_id)
 
     def _ready(self, now: float) -> None:
