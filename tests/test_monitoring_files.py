@@ -125,7 +125,7 @@ def test_the_dashboard_shows_every_metric_but_few() -> None:
     asked = " ".join(expressions())
     missing = {name for name in METRICS if not re.search(rf"\b{name}(?:_bucket|_count|_sum)?\b", asked)}
     assert missing == {
-        *("callbridge_calls_over_total", "callbridge_streams_followed_total", "callbridge_places_taken"),
+        *("callbridge_calls_ended_total", "callbridge_streams_followed_total", "callbridge_places_taken"),
         *("callbridge_leaving", "callbridge_scrape_questions_failed_total"),
     }
 

@@ -67,7 +67,9 @@ def moved(*given: Fact) -> dict[str, float]:
             facts.CallOffered("+1", "+2", "a whim"),
             {"calls_offered_total": 1, "calls_declined_total other": 1},
         ),
-        (facts.CallOver(), {"calls_over_total": 1}),
+        (facts.CallReported("completed", "12"), {"calls_ended_total completed": 1}),
+        (facts.CallReported("in-progress"), {}),
+        (facts.CallOver(), {}),  # Told by each answer after which no stream comes.
         (facts.StreamStarted("+1", "+2", is_continued=True), {"streams_started_total continued": 1}),
         (facts.StreamAsked("resume"), {"streams_followed_total resume": 1}),
         (
@@ -239,16 +241,16 @@ def odd_facts(mark: str, call_sid: str) -> Iterable[Fact]:
 
 def test_two_in_one_process_do_not_clash() -> None:
     one, other = Metrics(), Metrics()
-    one(facts.CallOver())
-    assert told(one)["callbridge_calls_over_total", ()] == 1
-    assert told(other)["callbridge_calls_over_total", ()] == 0
+    one(facts.CallOffered("+1", "+2"))
+    assert told(one)["callbridge_calls_offered_total", ()] == 1
+    assert told(other)["callbridge_calls_offered_total", ()] == 0
 
 
 def test_the_text_is_in_the_format_that_is_asked_for() -> None:
     metrics = Metrics()
     text, content_type = metrics.text("text/plain;version=0.0.4")
     assert content_type.startswith("text/plain")
-    assert b"callbridge_calls_over_total 0.0" in text
+    assert b"callbridge_calls_offered_total 0.0" in text
     assert b"_created" not in text
     text, content_type = metrics.text("application/openmetrics-text;version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")

@@ -42,6 +42,10 @@ DIRECTIONS: Final = ("uplink", "downlink")
 DOING: Final = ("dial", "configure", "call")
 TROUBLES: Final = ("rate_limit", "configuration", "fatal", "no_descriptors", "passing")
 ALERT_LEVELS: Final = ("error", "warning")
+CALL_STATUSES: Final = ("completed", "busy", "failed", "no-answer", "canceled")
+"""Those of Twilio's `CallStatus` that are the last of a call
+(https://www.twilio.com/docs/voice/api/call-resource#call-status-values)."""
+
 NOT_KEPT: Final = ("start", "consent", "end", "tool")
 
 
@@ -59,7 +63,9 @@ class Instruments:
     def _of_calls(self) -> None:
         self.offered = self._counter("calls_offered", "Calls about which Twilio has asked, each once.")
         self.declined = self._counter("calls_declined", "Calls that were not taken, by the reason.", "reason")
-        self.over = self._counter("calls_over", "Calls of which no stream will come any more.")
+        self.over = self._counter(
+            "calls_ended", "Calls of whose end Twilio has told, as it names that.", "status"
+        )
         self.started = self._counter(
             "streams_started", "Streams that were admitted: of a new call, or one that goes on.", "kind"
         )
@@ -75,6 +81,7 @@ class Instruments:
         self.humans = self._counter(
             "fallback_dials", "Humans who were rung because the agent could not answer.", "status"
         )
+        self._zero(self.over, [(status,) for status in CALL_STATUSES])
         self._zero(self.started, [("new",), ("continued",)])
         self._zero(self.ended, [(reason.value,) for reason in EndReason])
         self._zero(self.transfers, [(outcome.value,) for outcome in TransferOutcome])

@@ -17,7 +17,7 @@ from callbridge.call import agent_facts, facts, record_facts
 from callbridge.call.bill_facts import Billed
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.telephone_facts import CarrierAlert, TextTold, TransferEnded
-from callbridge.observe.instruments import ALERT_LEVELS, DIAL_OUTCOMES, NOT_KEPT, Instruments
+from callbridge.observe.instruments import ALERT_LEVELS, CALL_STATUSES, DIAL_OUTCOMES, NOT_KEPT, Instruments
 from callbridge.observe.label_values import Listed, Named
 from callbridge.observe.stream_times import StreamTimes
 
@@ -135,8 +135,8 @@ class Metrics:
                     of.declined.labels(self._declines.of(reason)).inc()
             case facts.StreamAsked(follows):
                 of.follows.labels(self._follows.of(follows)).inc()
-            case facts.CallOver():
-                of.over.inc()
+            case facts.CallReported(status=status) if status in CALL_STATUSES:  # Each is noted once.
+                of.over.labels(status).inc()
             case facts.FallbackDialed(status):
                 of.humans.labels(self._statuses.of(status)).inc()
             case TransferEnded(outcome=outcome):
