@@ -19,7 +19,7 @@ from busy_calls import BusyCalls
 from callbridge.observe.redaction import redaction
 from callbridge.records.database import Database
 from callbridge.records.keeping import Keeping
-from callbridge.server.process.records import RecordKeeping
+from callbridge.server.process.keeping.records import RecordKeeping
 from callbridge.state.sqlite_state import SqliteState
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ from callbridge.bridge.legs.callback_leg import CallbackLeg
 from callbridge.bridge.legs.dialer import ModelDialer
 from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX, Patience, SocketLeg
 from callbridge.call.events import Leg
-from callbridge.server.process.fast_lane import DroppingProtocol, FastLaneProtocol, take_over
-from callbridge.server.process.http_protocol import Crowd, bounded_http
-from callbridge.server.process.listening import tcp_listener
-from callbridge.server.process.serving import serving
+from callbridge.server.process.listening.fast_lane import DroppingProtocol, FastLaneProtocol, take_over
+from callbridge.server.process.listening.http_protocol import Crowd, bounded_http
+from callbridge.server.process.listening.listening import tcp_listener
+from callbridge.server.process.listening.serving import serving
 from raw_peer import RawPeer
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from callbridge.call.telephone_facts import CarrierAlert
 from callbridge.records.outbox.delivery import DeliveryState
 from callbridge.records.shipping import Behind
 from callbridge.server.config.prices import read_prices
-from callbridge.server.process.measuring import DeskSeen
+from callbridge.server.process.measuring.measuring import DeskSeen
 from callbridge.server.process.reporting import ModelHealth, SpendMeter
 from callbridge.simulators.voice_model import ConnectFault, Fault
 from desks import FrontDesk, LiveCall

@@ -11,7 +11,7 @@ import itertools
 import os
 from typing import Final
 
-from callbridge.server.process.listening import tcp_listener
+from callbridge.server.process.listening.listening import tcp_listener
 
 FIRST: Final = 10_000
 SHARE: Final = 1_000

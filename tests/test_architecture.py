@@ -190,7 +190,7 @@ STOREYS = {
 
 INNER_ROOMS = {
     "bridge": ("legs",),
-    "server": ("config", "process", "http"),
+    "server": ("config", "process", "http", "errands"),
 }
 """Rooms within a room, the lowest first: each may import those before it, and what lies beside them all."""
 
@@ -250,6 +250,8 @@ def test_imports_go_down_only() -> None:
             "callbridge.server.process.example",
             "if TYPE_CHECKING:\n    from callbridge.server.http.media import MediaDoor",
         ),
+        ("callbridge.server.process.example", "from callbridge.server.errands import numbers"),
+        ("callbridge.server.http.example", "from callbridge.server.errands.numbers import Numbers"),
         ("callbridge.server.http.example", "from callbridge import Agent"),
         ("callbridge.server.example", "from callbridge.cli import main"),
         ("callbridge.server.example", "from callbridge.simulators.phone import place_call"),
@@ -335,7 +337,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "jinja2": ("callbridge.console", "callbridge.testing"),
     "pytest": ("callbridge.testing.plugin", "callbridge.testing.collecting"),
     "watchfiles": ("callbridge.cli.development",),
-    "uvicorn": ("callbridge.server.process",),
+    "uvicorn": ("callbridge.server.process.listening",),
     "prometheus_client": ("callbridge.observe", "callbridge.server.process"),
     "httpcore": ("callbridge.agents.http",),
     "jmespath": ("callbridge.agents.http",),
@@ -348,8 +350,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "psycopg": ("callbridge.records",),
     "cryptography": ("callbridge.records",),
     "pyarrow": ("callbridge.records",),
-    "nats": ("callbridge.server.process.nats_connection", "callbridge.server.process.nats_trust"),
-    "nkeys": ("callbridge.server.process.nats_trust",),
+    "nats": ("callbridge.server.process.outbox",),
+    "nkeys": ("callbridge.server.process.outbox.nats_trust",),
     "boto3": ("callbridge.records.recording",),
     "soundfile": ("callbridge.records.recording",),
     "opentelemetry": ("callbridge.observe.tracing.exporting",),
@@ -628,20 +630,20 @@ BROAD = {
         "_function",
     ): "a user's module may raise anything while it is imported",
     (
-        "callbridge.server.process.webhook_posting",
+        "callbridge.server.process.outbox.webhook_posting",
         "Posting._made",
     ): "a user's template may raise anything; its attempt has failed",
     ("callbridge.server.process.own_threads", "in_thread.run"): "handed on to who waits",
     (
-        "callbridge.server.process.nats_sending",
+        "callbridge.server.process.outbox.nats_sending",
         "NatsSending._message",
     ): "our fault with one message holds up none that follows",
     (
-        "callbridge.server.process.nats_connection",
+        "callbridge.server.process.outbox.nats_connection",
         "_opened",
     ): "whatever ends an opening, its socket goes with it",
     (
-        "callbridge.server.process.nats_connection",
+        "callbridge.server.process.outbox.nats_connection",
         "_close",
     ): "what cannot be said to a peer any more is dropped with its socket",
     ("callbridge.state.writer", "Writer._is_round_done"): "all calls depend on this thread",

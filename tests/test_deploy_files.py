@@ -14,7 +14,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # It comes with moto, which ships no types of it.
 
 from callbridge.server.config.settings import VARIABLES, Settings
-from callbridge.server.process.listening import HANDLERS_END_S
+from callbridge.server.process.listening.listening import HANDLERS_END_S
 from callbridge.switchboard.draining import ACTION_S, HAND_OVER_S
 
 ROOT = Path(__file__).parents[1]

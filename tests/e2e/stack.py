@@ -28,8 +28,8 @@ from callbridge.call.actions import OwnSound
 from callbridge.call.facts import StreamEnded
 from callbridge.server.config.settings import VARIABLES, read_settings
 from callbridge.server.http.app import create_app
-from callbridge.server.process.listening import tcp_listener, uvicorn_config
-from callbridge.server.process.serving import serving
+from callbridge.server.process.listening.listening import tcp_listener, uvicorn_config
+from callbridge.server.process.listening.serving import serving
 from callbridge.simulators.phone import CallerScript, CallSettings, Incoming, SimulatedCall
 from callbridge.simulators.truth import heard_items
 from callbridge.simulators.voice_model import Answer, Call, Say, Script, SessionSettings, serve_model

@@ -18,7 +18,7 @@ from callbridge.records.keeping import Keeping
 from callbridge.records.migrating import migrate
 from callbridge.records.reading import Records
 from callbridge.records.schema import calls, facts
-from callbridge.server.process.records import RecordKeeping
+from callbridge.server.process.keeping.records import RecordKeeping
 from callbridge.state.sqlite_state import SqliteState
 from leftovers import until
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from callbridge import Agent, Destination, Texts
 from callbridge.cli.simulate_call import simulate_call
-from callbridge.server.process.listening import tcp_listener
+from callbridge.server.process.listening.listening import tcp_listener
 from callbridge.simulators.phone import FROM_NUMBER
 from callbridge.simulators.voice_model import Answer, Call, Script
 from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, stack

@@ -18,7 +18,7 @@ from callbridge.bridge.legs.leg import Patience
 from callbridge.call.facts import EndReason, Interrupted, StreamEnded, StreamStarted
 from callbridge.call.limits import Limits
 from callbridge.server.http import media as media_door
-from callbridge.server.process import fast_lane
+from callbridge.server.process.listening import fast_lane
 from callbridge.simulators.phone import (
     HangUp,
     Misbehaviour,

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from callbridge.call.facts import TurnEnded
 from callbridge.cli import app as cli
 from callbridge.server.http.control import control_app
-from callbridge.server.process.listening import control_config, tcp_listener
-from callbridge.server.process.serving import serving
+from callbridge.server.process.listening.listening import control_config, tcp_listener
+from callbridge.server.process.listening.serving import serving
 from callbridge.simulators.phone import HangUp, Say, WaitForAgent
 from callbridge.simulators.voice_model import Answer, Script
 from callbridge.simulators.voice_model import Say as Speech

@@ -11,7 +11,7 @@ from callbridge.agents.agent import Agent
 from callbridge.agents.choosing.choice import Roster
 from callbridge.server.config.findings import Level
 from callbridge.server.config.settings import read_settings
-from callbridge.server.process.live_check import ask_for_all, ask_model
+from callbridge.server.errands.live_check import ask_for_all, ask_model
 from callbridge.simulators.voice_model import ConnectFault, Oddity, Script, SessionSettings, serve_model
 from e2e.commands import run
 from e2e.stack import API_KEY, variables

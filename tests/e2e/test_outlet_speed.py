@@ -17,8 +17,8 @@ from callbridge.records.outbox.events import Event, event_id
 from callbridge.records.outbox.subjects import NatsReceiver
 from callbridge.records.outbox.webhook import Webhook
 from callbridge.server.config.nats import NatsServers
-from callbridge.server.process.nats_sending import NatsSending
-from callbridge.server.process.webhook_sending import WebhookSending
+from callbridge.server.process.outbox.nats_sending import NatsSending
+from callbridge.server.process.outbox.webhook_sending import WebhookSending
 from leftovers import until
 from nats_server import nats_server
 from small_server import answered, small_server

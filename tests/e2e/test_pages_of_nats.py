@@ -11,8 +11,8 @@ import pytest
 from callbridge.records.outbox.body import body_of
 from callbridge.records.outbox.sample import sample_event
 from callbridge.server.config.nats import nats_servers, read_nats
-from callbridge.server.process.nats_check import ask_nats
-from callbridge.server.process.nats_connection import nats_connection
+from callbridge.server.errands.nats_check import ask_nats
+from callbridge.server.process.outbox.nats_connection import nats_connection
 from desks import made_settings
 from documented import ROOT
 from e2e.test_told_to_nats import consumer, seen

@@ -14,7 +14,7 @@ from callbridge.agents.recording.recording import Recording
 from callbridge.call import recording_facts as rf
 from callbridge.call.facts import EndReason
 from callbridge.records.recording import finishing
-from callbridge.server.process.recordings import Recordings
+from callbridge.server.process.keeping.recordings import Recordings
 from callbridge.simulators.phone import CallerScript, Interrupt, Network, Pause, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import postgres
-    from callbridge.server.process.records import RecordKeeping
+    from callbridge.server.process.keeping.records import RecordKeeping
     from callbridge.simulators.phone import Step
     from e2e.stack import Stack
 

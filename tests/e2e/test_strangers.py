@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from callbridge.call.facts import EndReason
-from callbridge.server.process.descriptors import raise_limit
+from callbridge.server.process.listening.descriptors import raise_limit
 from callbridge.simulators.phone import WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted
 from callbridge.simulators.voice_model import SessionSettings, serve_model

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from callbridge.records.database import Database
 from callbridge.records.migrating import migrate
 from callbridge.records.schema import deliveries, facts
-from callbridge.server.process.nats_sending import LEASE_S
+from callbridge.server.process.outbox.nats_sending import LEASE_S
 from callbridge.simulators.phone import WaitForAgent, WaitForEnd
 from callbridge.simulators.voice_model import serve_model
 from documented import ROOT

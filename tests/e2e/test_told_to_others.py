@@ -25,7 +25,7 @@ async def test_a_call_is_told_while_it_goes_on_and_at_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In order, each signed, and with what was said, as that is kept."""
-    monkeypatch.setattr("callbridge.server.process.webhook_sending.POLL_S", 0.02)
+    monkeypatch.setattr("callbridge.server.process.outbox.webhook_sending.POLL_S", 0.02)
     told: list[dict[str, Any]] = []
 
     def receive(asked: Asked) -> bytes:
@@ -54,7 +54,7 @@ async def test_a_call_is_told_while_it_goes_on_and_at_its_end(
 @pytest.mark.heavy
 async def test_a_recording_is_told_with_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the end of the call, when it is stored."""
-    monkeypatch.setattr("callbridge.server.process.webhook_sending.POLL_S", 0.02)
+    monkeypatch.setattr("callbridge.server.process.outbox.webhook_sending.POLL_S", 0.02)
     told: list[dict[str, Any]] = []
 
     def receive(asked: Asked) -> bytes:

@@ -20,8 +20,8 @@ from callbridge.cli.development.watching import watched as watched_service
 from callbridge.console.app import Section, create_console
 from callbridge.console.guard import new_address
 from callbridge.console.watch import CALLS_PATH
-from callbridge.server.process.listening import pages_config, tcp_listener
-from callbridge.server.process.serving import serving
+from callbridge.server.process.listening.listening import pages_config, tcp_listener
+from callbridge.server.process.listening.serving import serving
 from callbridge.simulators.phone import CallerScript, HangUp, Interrupt, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech

@@ -13,7 +13,7 @@ from callbridge.agents.agent import Agent
 from callbridge.call.facts import AgentReady, EndReason, Interrupted, StreamStarted, ToolUsed, TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.server.config.clip import load_clip
-from callbridge.server.process.measuring import DeskSeen
+from callbridge.server.process.measuring.measuring import DeskSeen
 from callbridge.simulators.phone import (
     Background,
     CallerScript,

@@ -13,12 +13,12 @@ from rich.text import Text
 from callbridge.server.config import check as judge
 from callbridge.server.config.findings import Finding, Level, can_take_calls
 from callbridge.server.config.settings import find_variables
+from callbridge.server.errands.live_check import ask_for_all
+from callbridge.server.errands.nats_check import ask_nats
+from callbridge.server.errands.twilio_check import ask_twilio
 from callbridge.server.preparing import rehearse
-from callbridge.server.process.descriptors import limit_to_be
-from callbridge.server.process.listening import tcp_listeners
-from callbridge.server.process.live_check import ask_for_all
-from callbridge.server.process.nats_check import ask_nats
-from callbridge.server.process.twilio_check import ask_twilio
+from callbridge.server.process.listening.descriptors import limit_to_be
+from callbridge.server.process.listening.listening import tcp_listeners
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

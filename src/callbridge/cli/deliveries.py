@@ -26,8 +26,8 @@ from callbridge.records.outbox.webhook import Webhook
 from callbridge.server.config.nats import nats_servers, read_receivers
 from callbridge.server.config.settings import find_variables
 from callbridge.server.config.webhooks import WebhooksError
-from callbridge.server.process.nats_check import told_nats
-from callbridge.server.process.webhook_posting import Posted, Posting
+from callbridge.server.errands.nats_check import told_nats
+from callbridge.server.process.outbox.webhook_posting import Posted, Posting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

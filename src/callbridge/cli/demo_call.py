@@ -15,8 +15,8 @@ from callbridge.cli.demo_agent import agent
 from callbridge.cli.greeting_time import greeting_times_ms
 from callbridge.server.config.settings import read_settings
 from callbridge.server.http.app import create_app
-from callbridge.server.process.listening import tcp_listener, uvicorn_config
-from callbridge.server.process.serving import serving
+from callbridge.server.process.listening.listening import tcp_listener, uvicorn_config
+from callbridge.server.process.listening.serving import serving
 from callbridge.simulators.phone import (
     CallerScript,
     CallSettings,

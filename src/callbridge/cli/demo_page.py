@@ -16,8 +16,8 @@ from callbridge.console.guard import new_address
 from callbridge.console.lanes import Sound
 from callbridge.console.watch import CALLS_PATH, Watch
 from callbridge.observe.logs import lines_told
-from callbridge.server.process.listening import pages_config, tcp_listener
-from callbridge.server.process.serving import serving
+from callbridge.server.process.listening.listening import pages_config, tcp_listener
+from callbridge.server.process.listening.serving import serving
 from callbridge.wire.audio import encode
 
 if TYPE_CHECKING:

@@ -39,10 +39,10 @@ from callbridge.cli.simulate_model import read_script
 from callbridge.observe.logs import configure_logging
 from callbridge.server.config.findings import as_findings
 from callbridge.server.config.setting_problems import SettingsError
+from callbridge.server.errands.kept_pointings import KeptError, KeptPointings
+from callbridge.server.errands.numbers import NumberError
 from callbridge.server.preparing import StartError, prepare
-from callbridge.server.process.kept_pointings import KeptError, KeptPointings
-from callbridge.server.process.listening import tcp_listener
-from callbridge.server.process.numbers import NumberError
+from callbridge.server.process.listening.listening import tcp_listener
 from callbridge.simulators.voice_model import ScriptError, serve_model
 from callbridge.telephony.rest.client import Patience, open_rest
 from callbridge.telephony.rest.fault import RestFault

@@ -8,8 +8,8 @@ import typer
 
 from callbridge.cli.serve import settings_or_refusal
 from callbridge.server.config.records import records_url
-from callbridge.server.process.forgetting import forget_everywhere
-from callbridge.server.process.sweeping import recording_deleter
+from callbridge.server.errands.forgetting import forget_everywhere
+from callbridge.server.process.keeping.sweeping import recording_deleter
 from callbridge.state.state import StateError
 from callbridge.switchboard.callers import known_as
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from callbridge.records.forgetting import Forgotten
     from callbridge.server.config.settings import Settings
-    from callbridge.server.process.forgetting import Report
+    from callbridge.server.errands.forgetting import Report
 
 _BETWEEN_DIGITS = str.maketrans("", "", " -().")
 

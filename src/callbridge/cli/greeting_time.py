@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from callbridge.cli.demo_agent import agent
 from callbridge.server.http.app import create_app
-from callbridge.server.process.listening import tcp_listener, uvicorn_config
-from callbridge.server.process.serving import serving
+from callbridge.server.process.listening.listening import tcp_listener, uvicorn_config
+from callbridge.server.process.listening.serving import serving
 from callbridge.simulators.phone import CallerScript, CallSettings, HangUp, SimulatedCall, WaitForAgent
 from callbridge.simulators.voice_model import SessionSettings, demo_script, serve_model
 

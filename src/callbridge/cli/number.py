@@ -1,6 +1,6 @@
 """`callbridge number`: the numbers of the Twilio account: seen, bought, pointed here, put back, probed.
 
-Options, questions and output only. What is done to a number stands in `server.process.numbers`.
+Options, questions and output only. What is done to a number stands in `server.errands.numbers`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from callbridge.cli.consent import agrees
 from callbridge.cli.serve import settings_or_refusal
 from callbridge.server.config.addresses import DEBUGGER_PATH
 from callbridge.server.config.setting_values import base_url, is_loopback
-from callbridge.server.process.kept_pointings import KeptError, kept_pointings
-from callbridge.server.process.numbers import (
+from callbridge.server.errands.kept_pointings import KeptError, kept_pointings
+from callbridge.server.errands.numbers import (
     NumberError,
     buy,
     find_number,
@@ -32,7 +32,7 @@ from callbridge.server.process.numbers import (
     told_of,
     written_in_full,
 )
-from callbridge.server.process.webhook_probe import base_of, probe_webhook
+from callbridge.server.errands.webhook_probe import base_of, probe_webhook
 from callbridge.telephony.rest.client import NumberKind, open_rest
 from callbridge.telephony.rest.fault import RestFault
 from callbridge.telephony.rest.records import Pointing
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from callbridge.server.config.settings import Settings
-    from callbridge.server.process.numbers import Plan
+    from callbridge.server.errands.numbers import Plan
     from callbridge.telephony.rest.client import TwilioRest
     from callbridge.telephony.rest.records import AvailableNumber
 

@@ -20,8 +20,8 @@ from callbridge.server.config.setting_problems import SettingsError
 from callbridge.server.config.settings import Settings, find_variables, settings_of
 from callbridge.server.http.control import control_app
 from callbridge.server.preparing import StartError, prepare
-from callbridge.server.process.descriptors import raise_limit
-from callbridge.server.process.listening import (
+from callbridge.server.process.listening.descriptors import raise_limit
+from callbridge.server.process.listening.listening import (
     CallServer,
     Control,
     control_config,
@@ -29,10 +29,10 @@ from callbridge.server.process.listening import (
     tcp_listeners,
     uvicorn_config,
 )
-from callbridge.server.process.memory import keep_large_blocks_apart, spare_what_is_loaded
-from callbridge.server.process.seat import Seat
-from callbridge.server.process.supervising import Supervisor
-from callbridge.server.process.working import WorkerServer
+from callbridge.server.process.listening.memory import keep_large_blocks_apart, spare_what_is_loaded
+from callbridge.server.process.listening.seat import Seat
+from callbridge.server.process.listening.supervising import Supervisor
+from callbridge.server.process.listening.working import WorkerServer
 from callbridge.switchboard.workers import Workers
 
 if TYPE_CHECKING:

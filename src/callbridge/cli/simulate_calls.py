@@ -40,7 +40,7 @@ from callbridge.cli.call_options import (
 )
 from callbridge.cli.load_display import shown, watching
 from callbridge.cli.simulate_model import read_script
-from callbridge.server.process.descriptors import raise_limit
+from callbridge.server.process.listening.descriptors import raise_limit
 from callbridge.simulators.load import Load, LoadState, place_calls
 from callbridge.simulators.phone import (
     TO_NUMBER,

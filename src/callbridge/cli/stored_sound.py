@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from callbridge.console.lanes import Sound, one_sound
 from callbridge.records.recording.reading import stereo
-from callbridge.server.process.recording_links import store_of
+from callbridge.server.process.keeping.recording_links import store_of
 
 if TYPE_CHECKING:
     from callbridge.records.story import CallStory

@@ -24,9 +24,9 @@ from callbridge.server.config.webhooks import WebhooksError
 from callbridge.server.config.who_answers import who_answers
 from callbridge.server.http.app import create_app
 from callbridge.server.process.drain import Drain
+from callbridge.server.process.keeping.records import is_older
 from callbridge.server.process.live_calls import LiveCalls
 from callbridge.server.process.opened_state import opened_state
-from callbridge.server.process.records import is_older
 from callbridge.state.opening import trial_path
 from callbridge.state.state import StateError
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from callbridge.agents.choosing.choice import Roster
     from callbridge.server.config.settings import Settings
-    from callbridge.server.process.records import RecordKeeping
+    from callbridge.server.process.keeping.records import RecordKeeping
     from callbridge.state.state import State
 
 

@@ -1,6 +1,7 @@
 """Which workers of one machine run: when one is started, replaced, told to leave, killed, given up.
 
-Pure: (event, now) in, actions out. Processes, signals and the clock are in `server/process/supervising.py`.
+Pure: (event, now) in, actions out. Processes, signals and the clock are in
+`server/process/listening/supervising.py`.
 
 A *number* is a place among the workers, 0 to N - 1; a *worker* is one process in it, with a name of its own
 for as long as the supervisor lives. The first start is made alone: what keeps one from starting keeps all

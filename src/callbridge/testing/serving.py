@@ -22,8 +22,8 @@ from callbridge.server.config.clip import load_clip
 from callbridge.server.config.prices import read_prices
 from callbridge.server.config.settings import find_variables, read_settings
 from callbridge.server.http.app import create_app, follow
-from callbridge.server.process.listening import tcp_listener, uvicorn_config
-from callbridge.server.process.serving import serving
+from callbridge.server.process.listening.listening import tcp_listener, uvicorn_config
+from callbridge.server.process.listening.serving import serving
 from callbridge.simulators.phone import CallSettings, SimulatedCall, StreamSettings
 from callbridge.simulators.phone.recording import tracks
 from callbridge.simulators.voice_model import Script, SessionSettings, serve_model

@@ -10,8 +10,8 @@ import pytest
 from callbridge.cli.development.borrowed_number import BorrowedNumber, give_back_what_was_left
 from callbridge.cli.development.hold import Hold
 from callbridge.cli.development.trouble import DevTrouble
-from callbridge.server.process.kept_pointings import KeptPointings
-from callbridge.server.process.numbers import plan_pointing, point
+from callbridge.server.errands.kept_pointings import KeptPointings
+from callbridge.server.errands.numbers import plan_pointing, point
 from desks import made_settings
 from twilio_numbers import NUMBER
 

@@ -26,7 +26,7 @@ from callbridge.observe.logs import LogFormat
 from callbridge.server.config.records import records_file
 from callbridge.server.config.setting_problems import SettingsError
 from callbridge.server.config.webhooks import read_webhooks
-from callbridge.server.process.listening import tcp_listener
+from callbridge.server.process.listening.listening import tcp_listener
 from callbridge.simulators.phone import ACCOUNT_SID
 from desks import NEEDED
 

@@ -12,7 +12,7 @@ from callbridge.observe.tracing.exporting import TracesError
 from callbridge.server.config.check_tracing import tracing
 from callbridge.server.config.findings import Level
 from callbridge.server.config.setting_problems import SettingsError
-from callbridge.server.process.tracing import open_tracing
+from callbridge.server.process.measuring.tracing import open_tracing
 from desks import made_settings
 
 ON = {"CALLBRIDGE_TRACES": "true"}

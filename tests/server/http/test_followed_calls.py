@@ -21,8 +21,8 @@ from callbridge.server.http import event_stream
 from callbridge.server.http.app import create_app, follow
 from callbridge.server.http.control import control_app, control_key
 from callbridge.server.http.following import FOLLOWERS_MAX, shown
-from callbridge.server.process.listening import control_config, tcp_listener
-from callbridge.server.process.serving import serving
+from callbridge.server.process.listening.listening import control_config, tcp_listener
+from callbridge.server.process.listening.serving import serving
 from desks import CALL, CALLED, CALLER, FrontDesk, LiveCall, made_settings
 from leftovers import leaves_nothing, until
 

@@ -22,7 +22,7 @@ from callbridge.call.telephone_facts import CarrierAlert
 from callbridge.records.outbox.delivery import DeliveryState
 from callbridge.records.shipping import Behind
 from callbridge.server.http.control import control_app, control_key
-from callbridge.server.process.measured_dialer import MeasuredDialer, outcome_of
+from callbridge.server.process.measuring.measured_dialer import MeasuredDialer, outcome_of
 from callbridge.state.state import Unwritten
 from desks import CALL, FrontDesk, LiveCall, made_settings
 

@@ -22,7 +22,7 @@ from callbridge.records.reading import Records
 from callbridge.server.http import recorded_calls
 from callbridge.server.http.control import control_app, control_key
 from callbridge.server.process.desk import Desk
-from callbridge.server.process.records import open_records
+from callbridge.server.process.keeping.records import open_records
 from desks import FrontDesk, made_settings
 from records.shipments import HANGUP, STARTED, entry, store
 

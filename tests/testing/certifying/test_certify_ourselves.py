@@ -12,8 +12,8 @@ import pytest
 from callbridge import Agent
 from callbridge.server.config.settings import read_settings
 from callbridge.server.http.app import create_app
-from callbridge.server.process.listening import uvicorn_config
-from callbridge.server.process.serving import serving
+from callbridge.server.process.listening.listening import uvicorn_config
+from callbridge.server.process.listening.serving import serving
 from callbridge.testing.certifying import Certificate, Outcome, Target, certify
 from callbridge.testing.running import run_beside
 from callbridge.testing.serving import ACCOUNT_SID, AUTH_TOKEN, variables

@@ -1,6 +1,6 @@
 """The slow lane: the phone leg as any ASGI server gives it, with a queue for what the peer does not take yet.
 
-The service takes it when its ASGI server offers nothing better; see `server/process/fast_lane.py`.
+The service takes it when its ASGI server offers nothing better; see `server/process/listening/fast_lane.py`.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from callbridge.cli.records_database import records_database
 from callbridge.cli.serve import settings_or_refusal
 from callbridge.records.errors import RecordsError
 from callbridge.records.recording.stores import StoreAwayError
-from callbridge.server.process.recording_links import store_of
+from callbridge.server.process.keeping.recording_links import store_of
 
 if TYPE_CHECKING:
     from callbridge.records.reading import Records

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 from callbridge.cli.development.hold import Hold
 from callbridge.cli.development.trouble import DevTrouble
-from callbridge.server.process.kept_pointings import KeptPointings, kept_pointings
-from callbridge.server.process.numbers import (
+from callbridge.server.errands.kept_pointings import KeptPointings, kept_pointings
+from callbridge.server.errands.numbers import (
     NumberError,
     find_number,
     plan_pointing,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from callbridge.server.config.settings import Settings
-    from callbridge.server.process.numbers import Plan
+    from callbridge.server.errands.numbers import Plan
     from callbridge.telephony.rest.client import TwilioRest
     from callbridge.telephony.rest.records import OwnedNumber
 

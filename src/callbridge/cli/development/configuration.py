@@ -18,7 +18,7 @@ from callbridge.cli.development.folder import KEPT_DAYS
 from callbridge.observe.logs import LogFormat
 from callbridge.server.config.setting_values import is_loopback
 from callbridge.server.config.settings import Settings, find_variables, settings_of
-from callbridge.server.process.listening import tcp_listeners
+from callbridge.server.process.listening.listening import tcp_listeners
 from callbridge.simulators.phone import ACCOUNT_SID, AUTH_TOKEN
 
 if TYPE_CHECKING:

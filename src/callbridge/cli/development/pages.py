@@ -17,8 +17,8 @@ from callbridge.console.app import Section, create_console
 from callbridge.console.guard import new_address
 from callbridge.console.talk import TALK_PATH, Line, talk_router
 from callbridge.console.watch import CALLS_PATH
-from callbridge.server.process.listening import pages_config
-from callbridge.server.process.serving import serving
+from callbridge.server.process.listening.listening import pages_config
+from callbridge.server.process.listening.serving import serving
 from callbridge.simulators.phone import FROM_NUMBER, TO_NUMBER
 
 if TYPE_CHECKING:

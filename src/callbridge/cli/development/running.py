@@ -18,11 +18,11 @@ from callbridge.cli.development.own_modules import OwnModules
 from callbridge.cli.development.public_name import PublicName
 from callbridge.cli.development.reloading import Reloading
 from callbridge.cli.development.trouble import DevTrouble
+from callbridge.server.errands.kept_pointings import KeptError
+from callbridge.server.errands.numbers import NumberError
+from callbridge.server.errands.webhook_probe import probe_webhook
 from callbridge.server.http.process_proof import ProcessProof
-from callbridge.server.process.kept_pointings import KeptError
-from callbridge.server.process.listening import CallServer, uvicorn_config
-from callbridge.server.process.numbers import NumberError
-from callbridge.server.process.webhook_probe import probe_webhook
+from callbridge.server.process.listening.listening import CallServer, uvicorn_config
 from callbridge.telephony.rest.fault import RestFault
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from callbridge.records.story import CallStory
     from callbridge.server.config.settings import Settings
     from callbridge.server.process.desk import Desk
-    from callbridge.server.process.recordings import CallRecorder
+    from callbridge.server.process.keeping.recordings import CallRecorder
 
 _NOT_YET: Final = "It is not stored yet, or was not recorded: load the page again in a moment."
 _NOT_ASKED: Final = (

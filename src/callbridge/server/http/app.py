@@ -30,10 +30,10 @@ from callbridge.server.http.trust import Trust
 from callbridge.server.http.webhooks import webhook_router
 from callbridge.server.process.after_calls import open_all_records
 from callbridge.server.process.desk import Desk, open_desk
+from callbridge.server.process.measuring.tracing import open_tracing
 from callbridge.server.process.opened_state import opened_state
 from callbridge.server.process.reporting import Journal, ModelHealth, SpendMeter
 from callbridge.server.process.texting import Texting
-from callbridge.server.process.tracing import open_tracing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse
 
 from callbridge.server.http.openapi import Operation
 from callbridge.server.http.recorded_calls import Refusal, called, refusal
-from callbridge.server.process.recording_links import link_to
+from callbridge.server.process.keeping.recording_links import link_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -27,7 +27,7 @@ from callbridge.server.http.openapi import JSON, OPENAPI_PATH, ApiDocument, Oper
 from callbridge.server.http.orders import Orders, order_operations
 from callbridge.server.http.recorded_calls import RecordedCalls, record_operations, refusal
 from callbridge.server.http.recordings import RECORDING_PATH, RecordingDoor, recording_operations
-from callbridge.server.process.measuring import DeskSeen
+from callbridge.server.process.measuring.measuring import DeskSeen
 
 if TYPE_CHECKING:
     from callbridge.server.config.settings import Settings

@@ -10,7 +10,7 @@ import structlog
 from fastapi import Request
 from fastapi.responses import Response
 
-from callbridge.server.process.refusals import tell_first
+from callbridge.server.process.measuring.refusals import tell_first
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -16,7 +16,7 @@ from callbridge.call.telephone_facts import CarrierAlert
 from callbridge.observe.redaction import redaction
 from callbridge.server.config.addresses import DEBUGGER_PATH
 from callbridge.server.http.forms import Forms, twilio_routes
-from callbridge.server.process.refusals import tell_first
+from callbridge.server.process.measuring.refusals import tell_first
 from callbridge.telephony.alert_codes import PLANNED_CLOSE, alert_code
 from callbridge.telephony.debugger_events import read_debugger_event
 

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from starlette.websockets import WebSocketClose
 
 from callbridge.observe.first_of_kind import FirstOfKind
-from callbridge.server.process.refusals import tell_first
+from callbridge.server.process.measuring.refusals import tell_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

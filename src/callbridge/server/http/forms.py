@@ -17,7 +17,7 @@ from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
 from callbridge.server.http.trust import Trust
-from callbridge.server.process.refusals import tell_first
+from callbridge.server.process.measuring.refusals import tell_first
 from callbridge.telephony import twiml
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ import structlog
 
 from callbridge.server.config.check_money import in_words, models_without_price, spend_caps
 from callbridge.server.process.after_calls import lives_of_records
+from callbridge.server.process.measuring.refusals import count_refusals
+from callbridge.server.process.measuring.tracing import sent
 from callbridge.server.process.neighbours import live_among_neighbours
 from callbridge.server.process.organs import guarded, watch_state
 from callbridge.server.process.probe import probe_forever
-from callbridge.server.process.refusals import count_refusals
-from callbridge.server.process.tracing import sent
 from callbridge.switchboard.spending import ENDS_CALLS_AT_PERCENT
 
 if TYPE_CHECKING:

@@ -32,9 +32,9 @@ from callbridge.server.config.say import are_for
 from callbridge.server.http.about import about, description_in
 from callbridge.server.http.entry import denial
 from callbridge.server.process.desk import CLAIM_S
-from callbridge.server.process.fast_lane import take_over
+from callbridge.server.process.listening.fast_lane import take_over
+from callbridge.server.process.measuring.refusals import tell_first
 from callbridge.server.process.recalling import shelf_of
-from callbridge.server.process.refusals import tell_first
 from callbridge.server.process.taking import carried, stream_ended
 from callbridge.server.process.texting import CallOutside
 from callbridge.server.process.within import within

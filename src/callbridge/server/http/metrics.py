@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from fastapi.responses import Response
 
 from callbridge.server.http.openapi import Operation
-from callbridge.server.process.measuring import DeskSeen
+from callbridge.server.process.measuring.measuring import DeskSeen
 
 if TYPE_CHECKING:
     from fastapi import Request

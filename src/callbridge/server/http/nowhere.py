@@ -13,7 +13,7 @@ from fastapi.responses import PlainTextResponse
 from starlette.websockets import WebSocketClose
 
 from callbridge.server.config.addresses import MEDIA_STREAM_PATH
-from callbridge.server.process.refusals import tell_first
+from callbridge.server.process.measuring.refusals import tell_first
 from callbridge.telephony.signatures import SIGNATURE_HEADER
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from callbridge.server.http.forms import twiml_response
-from callbridge.server.process.refusals import tell_first
+from callbridge.server.process.measuring.refusals import tell_first
 from callbridge.telephony import twiml
 from callbridge.telephony.probes import PROOF_HEADER, probe_in, proofs
 

@@ -16,7 +16,7 @@ from callbridge.records.recording import links
 from callbridge.records.recording.stores import TYPES, DirectoryStore, StoreAwayError, is_name
 from callbridge.server.http.openapi import Operation
 from callbridge.server.http.recorded_calls import Refusal, refusal
-from callbridge.server.process.recording_links import delete_recording, link_to, store_of
+from callbridge.server.process.keeping.recording_links import delete_recording, link_to, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,7 +28,7 @@ from callbridge.server.http.forms import Forms, TwilioForm, twilio_routes, twiml
 from callbridge.server.http.probed import answer_to_probe
 from callbridge.server.http.transfers import Transfers
 from callbridge.server.process.live_calls import falls_silent
-from callbridge.server.process.refusals import tell_first
+from callbridge.server.process.measuring.refusals import tell_first
 from callbridge.server.process.taking import offer
 from callbridge.server.process.tellings import ENDED, REPLACED, tell_its_carrier
 from callbridge.server.process.within import within

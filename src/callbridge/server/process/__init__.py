@@ -1,1 +1,1 @@
-"""The process itself: how it listens and stops, what all of its calls share, what their facts do to it."""
+"""What all calls of a process share, what their facts do to it, and what runs beside them."""

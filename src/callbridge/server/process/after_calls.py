@@ -13,15 +13,19 @@ from callbridge.records.outbox.webhook import Webhook
 from callbridge.server.config.caller_keys import key_on_record
 from callbridge.server.config.nats import nats_servers, read_receivers
 from callbridge.server.config.settings import find_variables
-from callbridge.server.process.analysing import analysis_outgrowths, is_analysing, open_analysing
-from callbridge.server.process.looking import is_seen_from_outside, watch_certificate, watch_deliveries
-from callbridge.server.process.measuring import outboxes
-from callbridge.server.process.nats_sending import open_nats
-from callbridge.server.process.recording_links import link_for_others
-from callbridge.server.process.records import open_records
-from callbridge.server.process.sweeping import sweep_forever
-from callbridge.server.process.tapes import open_taping
-from callbridge.server.process.webhook_sending import (
+from callbridge.server.process.keeping.analysing import analysis_outgrowths, is_analysing, open_analysing
+from callbridge.server.process.keeping.recording_links import link_for_others
+from callbridge.server.process.keeping.records import open_records
+from callbridge.server.process.keeping.sweeping import sweep_forever
+from callbridge.server.process.keeping.tapes import open_taping
+from callbridge.server.process.measuring.looking import (
+    is_seen_from_outside,
+    watch_certificate,
+    watch_deliveries,
+)
+from callbridge.server.process.measuring.measuring import outboxes
+from callbridge.server.process.outbox.nats_sending import open_nats
+from callbridge.server.process.outbox.webhook_sending import (
     open_sending,
     telling_of_analyses,
     telling_of_ends,

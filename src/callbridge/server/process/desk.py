@@ -34,15 +34,15 @@ from callbridge.server.config.retention import retention
 from callbridge.server.config.say import words
 from callbridge.server.process.call_tokens import CallTokens
 from callbridge.server.process.drain import Drain
+from callbridge.server.process.keeping.recordings import Recordings
+from callbridge.server.process.keeping.tapes import LAST_PIECES_S
 from callbridge.server.process.live_calls import LiveCalls
-from callbridge.server.process.measured_dialer import MeasuredDialer
-from callbridge.server.process.measures import Measures
+from callbridge.server.process.measuring.measured_dialer import MeasuredDialer
+from callbridge.server.process.measuring.measures import Measures
 from callbridge.server.process.model_dialing import model_dialer
 from callbridge.server.process.one_by_one import OneByOne
 from callbridge.server.process.people import People
 from callbridge.server.process.recalling import Recalling
-from callbridge.server.process.recordings import Recordings
-from callbridge.server.process.tapes import LAST_PIECES_S
 from callbridge.server.process.used_tokens import UsedTokens
 from callbridge.server.process.within import within
 from callbridge.state.memory_state import MemoryState
@@ -71,10 +71,10 @@ if TYPE_CHECKING:
     from callbridge.records.taping import Taping
     from callbridge.server.config.say import Said
     from callbridge.server.config.settings import Settings
-    from callbridge.server.process.nats_sending import NatsSending
-    from callbridge.server.process.records import RecordKeeping
-    from callbridge.server.process.tracing import Tracing
-    from callbridge.server.process.webhook_sending import WebhookSending
+    from callbridge.server.process.keeping.records import RecordKeeping
+    from callbridge.server.process.measuring.tracing import Tracing
+    from callbridge.server.process.outbox.nats_sending import NatsSending
+    from callbridge.server.process.outbox.webhook_sending import WebhookSending
     from callbridge.state.neighbours import ProcessSeen
     from callbridge.state.state import CallEvent, State
     from callbridge.telephony.rest.client import TwilioRest

@@ -1,0 +1,1 @@
+"""How a process listens: its sockets, uvicorn and its bounds, workers and their supervisor."""
