@@ -97,6 +97,7 @@ def test_a_call_of_a_process_that_is_gone_ends_within_thirty_seconds(world: Worl
     assert world.reason("CA1") == "ended: process_lost"
     assert world.reason("CA2") == "live: "
     assert world.grown == ["CA1"]
+    assert (world.reapers["other"].lost, world.reapers["lost"].lost) == (1, 0)
     assert [call.call_sid for call in world.records.calls()] == ["CA1"], "the other is not told by a reaper"
 
 
@@ -212,6 +213,7 @@ def test_a_call_that_nobody_goes_on_with_ends_when_nothing_is_heard_of_it(world:
     world.goes_on(QUIET_LOOKS * RENEW_EVERY_S, alive=("one",))
     assert world.reason("CA1") == "ended: media_lost"
     assert world.reason("CA2") == "live: ", "its caller may be silent, and its process is there"
+    assert world.reapers["one"].lost == 0, "a caller who does not come back is no process that is gone"
 
 
 CALLS: tuple[tuple[str, str, Fact | None, str], ...] = (

@@ -155,8 +155,9 @@ class Reaper:
                 stream_sid = _last_stream(connection, call_sid)
             if not _is_lost(connection, call_sid, stream_sid):
                 self._write_down(connection, call_sid, ProcessLost(stream_sid, process))
-                self.lost += 1
-                _log.warning("process_lost", call_sid=call_sid, stream_sid=stream_sid, process=process)
+                if process:
+                    self.lost += 1
+                    _log.warning("process_lost", call_sid=call_sid, stream_sid=stream_sid, process=process)
             try:
                 with connection.begin_nested():
                     project(connection, call_sid, self._clock(), self._outgrowths)
