@@ -221,6 +221,8 @@ WRONG = {
     "such as redis://host:6379/0": "redis_url=http://redis, redis_url=redis, redis_url=redis://, "
     "redis_url=redis://host:x",
     "the number of a database": "redis_url=redis://host/calls",
+    "in a password, %40 in the place of @": "database_url=postgresql://u:pass@word@host/calls, "
+    "database_url=postgresql://u:p@host:port/calls, database_url=postgres://u:p@one:1,two:2/calls",
     "must have at least 32 characters": "secret_key=0123456789abcdef0123456789abcde",
 }
 """What is said of these fields with these values."""

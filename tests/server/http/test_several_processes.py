@@ -168,6 +168,19 @@ async def test_who_cannot_tell_another_process_says_so() -> None:
     assert "the database is away" in answer.json()["error"]
 
 
+async def test_a_call_that_nobody_could_look_for_is_not_said_to_be_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A database that is slow is no trouble yet."""
+    monkeypatch.setattr("callbridge.server.http.orders.READ_S", 0.05)
+    front = FrontDesk(UNSIGNED)
+    front.state.is_stalled = True
+    answer = await Site(front).control.post(f"/calls/{CALL}/end")
+    front.state.is_stalled = False
+    assert answer.status_code == 503
+    assert "does not answer in time" in answer.json()["error"]
+
+
 async def test_an_operator_sees_the_other_processes(home_of_machines: Path | str) -> None:
     """By name, with their calls."""
     async with sites(home_of_machines) as (first, second):

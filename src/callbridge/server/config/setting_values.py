@@ -123,7 +123,17 @@ def _database_url(secret: SecretStr) -> SecretStr:
     url = secret.get_secret_value()
     if url != "off" and not re.match(r"(postgres(ql)?(\+psycopg)?|sqlite)://.", url):
         raise ValueError("must begin with postgresql:// or sqlite:///, or be off")
+    if url.startswith("postgres") and not _SERVER.fullmatch(url.partition("://")[2]):
+        raise ValueError(
+            "must be an address such as postgresql://user:password@host:5432/name, with a port that is a "
+            "number and, in a password, %40 in the place of @"
+        )
     return secret
+
+
+_SERVER: Final = re.compile(r"([^@]*@)?(\[[^\]@]*\]|[^@:/?]*)(:\d*)?(/[^@?]*)?(\?.*)?", re.DOTALL)
+"""Of an address, what is behind the scheme. A second @ would be one of the password, of which a part would be
+shown as the name of the host."""
 
 
 def _redis_url(secret: SecretStr) -> SecretStr:

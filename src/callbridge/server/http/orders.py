@@ -16,6 +16,7 @@ from fastapi.responses import Response
 from callbridge.server.http.openapi import JSON, Operation
 from callbridge.server.http.recorded_calls import Refusal, refusal
 from callbridge.server.process.tellings import END, HAND_OVER, is_on
+from callbridge.server.process.within import within
 from callbridge.switchboard.continuation import read_history
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 END_PATH: Final = "/calls/{sid}/end"
 HAND_OVER_PATH: Final = "/calls/{sid}/hand-over"
+
+READ_S: Final = 3.0
+"""How long an operator waits, who is not told that there is no such call because a database is slow."""
 
 
 class Ordered(msgspec.Struct, frozen=True):
@@ -54,10 +58,12 @@ class Orders:
         if call is not None:
             call.end_asked() if what == END else call.hand_over()
             return _ordered(Ordered(call_sid, "this process"))
-        if desk.state.trouble is not None:
-            why = f"This process does not carry the call, and cannot tell another one: {desk.state.trouble}"
+        known = None if desk.state.trouble else await within(READ_S, desk.state.events(call_sid))
+        if known is None or desk.state.trouble is not None:
+            reason = desk.state.trouble or "The state does not answer in time."
+            why = f"This process does not carry the call, and cannot tell another one: {reason}"
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, why)
-        if not is_on(read_history(await desk.events(call_sid))):
+        if not is_on(read_history(known)):
             return refusal(HTTPStatus.NOT_FOUND, "No such call is live, here or in another process.")
         desk.state.tell_carrier(call_sid, what)
         return _ordered(Ordered(call_sid, "another process"))
