@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from sqlalchemy import event, update
 from sqlalchemy.exc import OperationalError
 
@@ -276,6 +277,47 @@ async def test_however_much_has_waited_it_is_written_in_time(
     await until(lambda: state.trouble is None and not state.unwritten.rows, 60)
     assert words_of(await state.events(CALL)) == [b"1"]
     await state.close()
+
+
+async def test_trouble_of_the_lease_alone_is_logged(
+    state: PostgresState, monkeypatch: pytest.MonkeyPatch, postgres_server: Server
+) -> None:
+    """A server with no connection left for it: calls are declined, and the writer has no complaint."""
+    assert await state.flush()
+
+    def refuse(*_: object) -> None:
+        raise StateError("no room")
+
+    with structlog.testing.capture_logs() as logs:
+        with monkeypatch.context() as full:
+            full.setattr(PostgresHome, "open_watch", refuse)
+            cut_connections(postgres_server)
+            await until(lambda: state.trouble == "no room")
+        await until(lambda: state.trouble is None)
+    told = [(line["event"], line.get("reason")) for line in logs if "watch" in line["event"]]
+    assert told == [("state_watch_in_trouble", "no room"), ("state_watch_well_again", None)]
+
+
+async def test_what_somebody_else_has_written_there_stops_nobody(
+    state: PostgresState, shared_database: str, postgres_server: Server
+) -> None:
+    other = await opened(shared_database, "other")
+    await all_seen(state, other)
+    news = state.news()
+    assert await state.spend(0) == ()
+    for at, microdollars in (("'NaN'", 7), ("'Infinity'", 7), ("1", -7)):
+        postgres_server.run_sql(
+            shared_database,
+            "INSERT INTO callbridge_state.spend_notes (at, microdollars, process, number) "  # noqa: S608 - ours
+            f"VALUES ({at}, {microdollars}, 'other', 1)",
+        )
+    other._spend_noted = 1
+    other.note_spend(2.0, 9)
+    assert await other.flush()
+    async with asyncio.timeout(20):
+        assert await anext(news) == SpentElsewhere(2.0, 9)
+    assert await state.spend(0) == ((2.0, 9),)
+    await other.close()
 
 
 # --- Answers that get lost ----------------------------------------------------------------------------

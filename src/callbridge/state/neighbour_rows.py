@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 SPEND_ROWS_MAX = 1_000
 """Of what others spent, read at a time."""
 
+MESSAGES_MAX = 1_000
+"""Taken at a time; the rest half a second later."""
+
 # --- Writing ----------------------------------------------------------------------------------------
 
 
@@ -183,6 +186,7 @@ def take_messages(connection: Connection, process: str) -> dict[int, ToCarrier |
         select(columns.id, columns.call_sid, columns.what, columns.body)
         .where(columns.for_process == process)
         .order_by(columns.id)
+        .limit(MESSAGES_MAX)
         .with_for_update(skip_locked=True)
     )
     messages = {

@@ -341,11 +341,11 @@ def stored_calls(connection: Connection, since: float) -> tuple[tuple[str, float
 
 
 def stored_spend(connection: Connection, since: float) -> list[SpendNote]:
-    """What was spent at `since` or later."""
+    """What was spent at `since` or later; none of what cannot be so."""
     columns = spend_notes.c
     noted = (
         select(columns.at, columns.microdollars, columns.process, columns.number)
-        .where(columns.at >= since)
+        .where(columns.at >= since, columns.at < float("inf"), columns.microdollars >= 0)
         .order_by(columns.at)
     )
     return [SpendNote(*note) for note in connection.execute(noted)]

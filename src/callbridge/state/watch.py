@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -153,14 +154,23 @@ class Watch:
                     continue
                 self._failed(error, fault)
             else:
-                self._trouble = None
+                self._went_well()
             finally:
                 self._busy_since = None
             return
 
     def _failed(self, error: SQLAlchemyError | StateError, fault: Fault) -> None:
-        if self._home.is_remote and fault is not Fault.BUSY:
-            self._trouble = str(error) if isinstance(error, StateError) else self._home.in_words(error)
+        if not self._home.is_remote or fault is Fault.BUSY:
+            return
+        reason = str(error) if isinstance(error, StateError) else self._home.in_words(error)
+        if self._trouble is None:  # The writer may have none, and calls are declined for this alone.
+            _log.error("state_watch_in_trouble", reason=reason)
+        self._trouble = reason
+
+    def _went_well(self) -> None:
+        if self._trouble is not None:
+            self._trouble = None
+            _log.info("state_watch_well_again")
 
     def _pause(self) -> None:
         if self._connection is None:
@@ -205,7 +215,8 @@ class Watch:
     ) -> None:
         rows = stored_spend_behind(connection, self._process, seen, self._home.now())
         for _, _, at, microdollars in rows:
-            reader(SpentElsewhere(at, microdollars))
+            if math.isfinite(at) and microdollars >= 0:  # Whoever else writes there must stop nobody.
+                reader(SpentElsewhere(at, microdollars))
         self._seen_spend = {**seen, **{process: number for process, number, _, _ in rows}}
 
     def _leave(self, connection: Connection) -> None:
