@@ -225,7 +225,7 @@ class Ledger:
         self.starts: defaultdict[str, list[float]] = defaultdict(list)
         self.faults: list[str] = []
         self.counts: Counter[str] = Counter()
-        self._carriers: dict[tuple[str, int], str] = {}
+        self._carriers: dict[str, tuple[float, str]] = {}
 
     def expect(self, holds: bool, fault: str) -> None:
         """Notes a fault."""
@@ -244,10 +244,16 @@ class Ledger:
         counts = self._counts(call.caller, at)
         self.expect(not BOUNDS.allows(counts), f"{call.sid} was refused, at {counts}")
 
-    def carried(self, sid: str, epoch: int, process: str) -> None:
-        """A process carries a call."""
-        carrier = self._carriers.setdefault((sid, epoch), process)
-        self.expect(carrier == process, f"{sid} is carried twice at epoch {epoch}")
+    def carried(self, sid: str, since: float, carrier: str, stored: tuple[float, str] | None) -> None:
+        """The database must have who carries a call, who never is an earlier one again."""
+        if stored is None or stored[1] != carrier:
+            self.faults.append(f"{sid} is carried by {carrier} since {since}, and not by {stored}")
+            return
+        before = self._carriers.get(sid, stored)
+        is_later = stored[0] > before[0] or stored == before
+        self.expect(is_later, f"{sid} is carried by {stored}, after {before}")
+        self._carriers[sid] = stored
+        self.counts["carriers looked at"] += 1
 
     def _counts(self, caller: str, at: float) -> CallerCounts:
         starts = self.starts[caller]
@@ -371,8 +377,8 @@ class Fleet:
             await self._find_memory(call, machine)
         machine.state.carry(call.sid, call.caller)
         self._tell(machine, call, STARTED)
-        if not call.may_lack_words:  # What is told while the database is away is written late.
-            self._look_who_carries(call)
+        since = self.now()
+        self._look_who_carries(call, machine, since)
         machine.carries.add(call)
         for _ in range(turns):
             await asyncio.sleep(self.dice.uniform(4.0, 16.0))
@@ -380,6 +386,7 @@ class Fleet:
                 self.ledger.counts["calls of a lost machine"] += call in machine.carries
                 return False
             self._tell(machine, call, *TURN)
+            self._look_who_carries(call, machine, since)
             if self.dice.random() < 0.01:
                 await self._tell_carrier(call, machine)
         is_handed_over = self.dice.random() < 0.05
@@ -450,11 +457,13 @@ class Fleet:
         machine.state.writer.turn()
         call.may_lack_words |= machine.state.unwritten.rows > 0
 
-    def _look_who_carries(self, call: Call) -> None:
-        """With eyes of its own: what it reads is not counted."""
-        wanted = "SELECT epoch, process FROM places WHERE call_sid = ? AND is_carried"
-        for epoch, process in self._eyes.execute(wanted, (call.sid,)):
-            self.ledger.carried(call.sid, epoch, process)
+    def _look_who_carries(self, call: Call, machine: Machine, since: float) -> None:
+        """Once that is written, also late. With eyes of its own: what it reads is not counted."""
+        if self.home.is_away or machine.is_lost or machine.state.unwritten.rows:
+            return
+        wanted = "SELECT carried_since, process FROM places WHERE call_sid = ? AND is_carried"
+        stored = self._eyes.execute(wanted, (call.sid,)).fetchone()
+        self.ledger.carried(call.sid, since, machine.name, stored)
 
     # --- What befalls them
 
