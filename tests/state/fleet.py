@@ -13,11 +13,14 @@ import sqlite3
 from collections import Counter, defaultdict
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
+from unittest.mock import patch
 
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
+from callbridge.state import neighbour_rows, stored_state, watch, writer
 from callbridge.state.journal import MemoryJournal
 from callbridge.state.neighbours import RENEWED_EVERY_S, ToCarrier
 from callbridge.state.places import DAY_S, RESERVED_S, TEN_MINUTES_S, CallerBounds, CallerCounts
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
 BEGAN: Final = 1_800_000_000.0
 BOUNDS: Final = CallerBounds(at_once=2, per_10_minutes=5, per_day=20)
 AWAY_S: Final = 30.0
+PRUNED_EVERY_S: Final = 10.0
+"""By whichever of the machines: one a second would find nothing most of the time."""
 TURN: Final = ("caller_words_came", "remembered", "turn_ended")
 """What a turn of a call tells."""
 
@@ -57,14 +62,18 @@ class SharedFile(SqliteHome):
         self._engine: Engine | None = None
         self.is_away = False
         self.with_mail: set[str] = set()
+        self.has_rung = asyncio.Event()
+        self.pruned_every_s = PRUNED_EVERY_S
+        self._pruned_at = 0.0
 
     def open(self) -> Connection:
         """A connection of one engine, which compiles each statement once. No disk is waited for."""
         self._answer()
         connection = super().open() if self._engine is None else self._engine.connect()
-        self._engine = connection.engine
-        with connection.begin():
-            connection.exec_driver_sql("PRAGMA synchronous=OFF")
+        if self._engine is None:
+            self._engine = connection.engine
+            event.listen(self._engine, "begin", _begin)
+        _driver(connection).execute("PRAGMA synchronous=OFF")
         return connection
 
     def open_watch(self, process: str) -> Connection:
@@ -74,8 +83,8 @@ class SharedFile(SqliteHome):
 
     def writing(self, connection: Connection, locks: Collection[str] = ()) -> AbstractContextManager[None]:
         """One transaction."""
-        self._answer()
-        return super().writing(connection, locks)
+        del locks
+        return self.reading(connection)
 
     @contextlib.contextmanager
     def reading(self, connection: Connection) -> Iterator[None]:
@@ -87,7 +96,17 @@ class SharedFile(SqliteHome):
     def ring(self, connection: Connection, processes: Collection[str]) -> None:
         """As a server tells them."""
         del connection
-        self.with_mail |= set(processes)
+        if processes:
+            self.with_mail |= set(processes)
+            self.has_rung.set()
+
+    def may_prune(self, connection: Connection) -> bool:
+        """Whoever comes first does it for all."""
+        del connection
+        now = self._clock()
+        is_time = now - self._pruned_at >= self.pruned_every_s
+        self._pruned_at = now if is_time else self._pruned_at
+        return is_time
 
     def after_pruning(self, connection: Connection) -> None:
         """Nothing is overwritten: a server does not do it."""
@@ -95,6 +114,17 @@ class SharedFile(SqliteHome):
     def _answer(self) -> None:
         if self.is_away:
             raise OperationalError("", None, ConnectionError("the net is down"))
+
+
+def _begin(connection: Connection) -> None:
+    """By the driver: it is the most frequent statement of all."""
+    _driver(connection).execute("BEGIN")
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
 
 
 class Statements:
@@ -312,7 +342,7 @@ class Fleet:
 
     async def run(self) -> None:
         """All calls from the first to the last."""
-        with self.statements.counting():
+        with self.statements.counting(), self.virtual_time():
             async with self._tasks:
                 for machine in self.machines:
                     self._tasks.create_task(machine.live())
@@ -328,9 +358,19 @@ class Fleet:
                     machine.is_lost = True
         self.home.is_away = False
 
+    @contextlib.contextmanager
+    def virtual_time(self) -> Iterator[None]:
+        """Also by the clock that tells how late something is written."""
+        clock = SimpleNamespace(monotonic=asyncio.get_running_loop().time)
+        with contextlib.ExitStack() as patched:
+            for module in (neighbour_rows, stored_state, watch, writer):
+                patched.enter_context(patch.object(module, "time", clock))
+            yield
+
     async def left_behind(self) -> dict[str, int]:
         """Rows that are there a day later, when somebody has pruned."""
         await asyncio.sleep(2 * DAY_S)
+        self.home.pruned_every_s = 0.0
         last = self._new_machine()
         last.state.renew()
         for _ in range(2 + self._calls // CALLS_PRUNED_MAX):  # So many in each transaction.
@@ -340,10 +380,14 @@ class Fleet:
             table: self._eyes.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - ours
             for table in ("places", "mailbox", "used_tokens", "caller_notes", "call_events", "leases")
         }
-        for machine in (*self.machines, last):
+        last.state.drop()
+        return count
+
+    def close(self) -> None:
+        """Ends all."""
+        for machine in self.machines:
             machine.state.drop()
         self._eyes.close()
-        return count
 
     # --- A call
 
@@ -492,7 +536,9 @@ class Fleet:
     async def _deliver_mail(self) -> None:
         """Whoever has mail looks."""
         while True:
+            await self.home.has_rung.wait()
             await asyncio.sleep(0.2)
+            self.home.has_rung.clear()
             for machine in self.machines:
                 if machine.name in self.home.with_mail:
                     self.home.with_mail.discard(machine.name)

@@ -10,7 +10,7 @@ import time
 from math import floor
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, case, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import and_, bindparam, case, delete, exists, func, insert, literal, or_, select, update
 
 from callbridge.state.neighbours import (
     FORGOTTEN_S,
@@ -216,9 +216,13 @@ def prune_gone(connection: Connection, now: ColumnElement[float]) -> None:
 # --- Reading ----------------------------------------------------------------------------------------
 
 
+_HAS_MESSAGES = select(exists().where(mailbox.c.for_process == bindparam("process")))
+"""Made once: every process asks it twice a second."""
+
+
 def has_messages(connection: Connection, process: str) -> bool:
     """Whether this process is told anything."""
-    return bool(connection.execute(select(exists().where(mailbox.c.for_process == process))).scalar())
+    return bool(connection.execute(_HAS_MESSAGES, {"process": process}).scalar())
 
 
 def stored_spend_behind(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from sqlalchemy import case, delete, exists, func, insert, select, update
+from sqlalchemy import bindparam, case, delete, exists, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from callbridge.state.callers import GOES_ON_WITHIN_S, CallerRecord
@@ -156,19 +156,22 @@ def _write_events(connection: Connection, events: Iterable[EventWrite]) -> None:
         connection.execute(insert(call_events), rows)
 
 
+def _last(kind: str) -> ColumnElement[int]:
+    return func.max(case((call_events.c.kind == kind, call_events.c.sequence), else_=0))
+
+
+_KNOWN = (
+    select(call_events.c.call_sid, func.max(call_events.c.sequence), _last(OVER) > _last(STARTED))
+    .where(call_events.c.call_sid.in_(bindparam("call_sids", expanding=True)))
+    .group_by(call_events.c.call_sid)
+)
+"""Made once: every batch with events asks it."""
+
+
 def _known(connection: Connection, call_sids: Collection[str]) -> dict[str, tuple[int, bool]]:
     """Of each of these calls that has events, the last number, and whether it is over."""
-    columns = call_events.c
-
-    def last(kind: str) -> ColumnElement[int]:
-        return func.max(case((columns.kind == kind, columns.sequence), else_=0))
-
-    found = (
-        select(columns.call_sid, func.max(columns.sequence), last(OVER) > last(STARTED))
-        .where(columns.call_sid.in_(call_sids))
-        .group_by(columns.call_sid)
-    )
-    return {call_sid: (number, bool(is_over)) for call_sid, number, is_over in connection.execute(found)}
+    found = connection.execute(_KNOWN, {"call_sids": list(call_sids)})
+    return {call_sid: (number, bool(is_over)) for call_sid, number, is_over in found}
 
 
 def _write_journal(connection: Connection, entries: Sequence[JournalEntry]) -> None:
