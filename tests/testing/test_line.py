@@ -171,7 +171,7 @@ async def test_it_runs_beside_the_loop_of_the_test() -> None:
     ticking.cancel()
     assert call.complaints == ()
     assert seen == [("the test", "tool who")]
-    assert ticks > 5
+    assert ticks > 2  # On a busy machine few: that it went on at all is what counts.
     assert (threading.active_count(), descriptors()) == before
     with pytest.raises(RuntimeError, match=r"await line\.call"):
         line.play(agent)
