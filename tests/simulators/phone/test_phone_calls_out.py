@@ -100,7 +100,7 @@ async def test_one_call_a_second_leaves_the_queue_and_who_is_cancelled_in_it_is_
     assert second.left_queue_at is None
     assert first.left_queue_at is not None
     assert third.left_queue_at is not None
-    waited_s = (third.left_queue_at - third.created_at).total_seconds()
+    waited_s = (third.left_queue_at - first.created_at).total_seconds()
     assert waited_s >= 2 * 0.02 * 0.9
     assert {form["CallSid"] for form in service.forms("/s")} == {first.sid, third.sid}
 
