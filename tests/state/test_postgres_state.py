@@ -316,7 +316,7 @@ async def test_what_somebody_else_has_written_there_stops_nobody(
     assert await other.flush()
     async with asyncio.timeout(20):
         assert await anext(news) == SpentElsewhere(2.0, 9)
-    assert await state.spend(0) == ((2.0, 9),)
+    assert await state.spend(0) == ((1.0, -7), (2.0, 9))
     await other.close()
 
 

@@ -344,11 +344,11 @@ def stored_calls(connection: Connection, since: float) -> tuple[tuple[str, float
 
 
 def stored_spend(connection: Connection, since: float) -> list[SpendNote]:
-    """What was spent at `since` or later; none of what cannot be so."""
+    """What was spent at `since` or later, at a time that there is."""
     columns = spend_notes.c
     noted = (
         select(columns.at, columns.microdollars, columns.process, columns.number)
-        .where(columns.at >= since, columns.at < float("inf"), columns.microdollars >= 0)
+        .where(columns.at >= since, columns.at < float("inf"))
         .order_by(columns.at)
     )
     return [SpendNote(*note) for note in connection.execute(noted)]

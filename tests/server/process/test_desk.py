@@ -84,6 +84,16 @@ async def test_money_spent_by_the_process_before_counts() -> None:
         assert desk.reasons_to_decline() == [DeclineReason.SPEND]
 
 
+async def test_a_note_of_money_that_cannot_be_keeps_no_process_from_starting() -> None:
+    """Others may write into a database that is shared."""
+    state = MemoryState(lambda: WALL)
+    state.note_spend(WALL, -5)
+    state.note_spend(WALL, 7)
+    desk = desk_with(state)
+    await desk.restore()
+    assert desk.spending.hour_microdollars(50.0) == 7
+
+
 async def test_the_desk_looks_around_before_it_answers() -> None:
     """Drain, store and loop are looked at each time: what has passed is no refusal any more."""
     front = FrontDesk()

@@ -330,7 +330,8 @@ class Desk:
         """What was spent so far, of which a state that is away knows only what waits: then ask again."""
         spent = await self.state.spend(self.wall_now() - REMEMBERED_S)
         self.knows_spending = self.state.trouble is None
-        self.spending.restore(spent, wall_now=self.wall_now(), now=self.now())
+        sound = [note for note in spent if note[1] >= 0]  # Whoever else writes there must stop nobody.
+        self.spending.restore(sound, wall_now=self.wall_now(), now=self.now())
 
 
 @dataclass(frozen=True, slots=True)
