@@ -16,11 +16,11 @@ from stalling_proxy import StallingProxy
 
 pytest.importorskip("redis")
 
-from callbridge.state import open_redis, redis_writer  # noqa: E402 - where its library is installed
-from callbridge.state.open_redis import OpenRedis, outline_key  # noqa: E402 - as above
-from callbridge.state.redis_calls import RedisCalls  # noqa: E402 - as above
-from callbridge.state.redis_check import look_at_redis  # noqa: E402 - as above
-from callbridge.state.redis_words import shown  # noqa: E402 - as above
+from callbridge.state import open_redis, redis_writer
+from callbridge.state.open_redis import OpenRedis, outline_key
+from callbridge.state.redis_calls import RedisCalls
+from callbridge.state.redis_check import look_at_redis
+from callbridge.state.redis_words import shown
 
 CALL = "CA" + "1" * 32
 ANSWERED_WITHIN_S = 1.5
