@@ -120,6 +120,17 @@ async def test_a_process_that_does_not_carry_a_call_goes_on_with_it(home_of_mach
         assert verbs(await second.site.post("stream-ended?stream=2", IN_PROGRESS)) == ["Hangup"]
 
 
+async def test_a_stream_that_began_elsewhere_while_the_state_is_away_is_no_failure() -> None:
+    """Who has promised it does not hear that it came about: its caller, cut off again, gets the next one."""
+    front = FrontDesk(UNSIGNED)
+    site = Site(front)
+    await site.post("voice")
+    front.state.told_trouble = "the database is away"
+    for stream in (1, 2, 3):
+        assert verbs(await site.post(f"stream-ended?stream={stream}", IN_PROGRESS))[0] == "Connect"
+    assert verbs(await site.post("stream-ended?stream=4", IN_PROGRESS))[0] != "Connect"
+
+
 TOLD: tuple[tuple[str, Mapping[str, str] | None, str], ...] = (
     ("stream-ended?stream=1", OVER, "ended"),
     ("stream-ended?stream=1", IN_PROGRESS, "replaced"),
