@@ -271,8 +271,7 @@ class _Webhooks:
             continued_at=history.continued_at,
             now=desk.wall_now(),
             can_continue=may_stay and (has_past or question.stream <= CONTINUATIONS_MAX),
-            # While the state is away another process cannot write that the stream came about there.
-            never_began=has_past and history.never_began,
+            never_began=has_past and history.never_began,  # Who else has it could not write that it began.
             is_stopped=history.ended is EndReason.CALLER_HANGUP,
             held=question.held,
             is_leaving=desk.condition.is_leaving,
