@@ -16,7 +16,7 @@ from stalling_proxy import StallingProxy
 
 pytest.importorskip("redis")
 
-from callbridge.state import open_redis, redis_writer
+from callbridge.state import open_redis, writer_thread
 from callbridge.state.open_redis import OpenRedis, outline_key
 from callbridge.state.redis_calls import RedisCalls
 from callbridge.state.redis_check import look_at_redis
@@ -249,7 +249,7 @@ async def test_what_cannot_be_read_of_one_call_is_lost_for_that_call_alone(
     url: str, opening: Callable[[str], RedisCalls], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever has written there."""
-    monkeypatch.setattr(redis_writer, "FAILURE_PAUSE_S", 0.0)
+    monkeypatch.setattr(writer_thread, "FAILURE_PAUSE_S", 0.0)
     calls = opening("one")
     calls.append(CALL, "stream_started", b"1")
     calls.append("CA2", "stream_started", b"2")
@@ -267,12 +267,12 @@ async def test_a_fault_of_ours_loses_nothing_and_is_told_when_it_stays(
     calls, doomed = opening("one"), opening("two")
     with monkeypatch.context() as broken:
         broken.setattr(OpenRedis, "write", lambda *_, **__: 1 / 0)
-        broken.setattr(redis_writer, "FAILURE_PAUSE_S", 0.1)
+        broken.setattr(writer_thread, "FAILURE_PAUSE_S", 0.1)
         calls.append(CALL, "stream_started", b"1")
         await until(lambda: calls.trouble is not None)
     await until(lambda: calls.trouble is None)
     assert await bodies(calls) == [b"1"]
-    monkeypatch.setattr(redis_writer, "FAILURE_PAUSE_S", 0.0)
+    monkeypatch.setattr(writer_thread, "FAILURE_PAUSE_S", 0.0)
     monkeypatch.setattr(OpenRedis, "write", lambda *_, **__: 1 / 0)
     doomed.append("CA2", "stream_started", b"2")
     async with asyncio.timeout(10):

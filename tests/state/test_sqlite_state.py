@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
 import leftovers
-from callbridge.state import stored_state, writer
+from callbridge.state import stored_state, writer, writer_thread
 from callbridge.state.places import CallerBounds
 from callbridge.state.sqlite_file import SqliteHome
 from callbridge.state.sqlite_state import SqliteState
@@ -365,7 +365,7 @@ async def test_a_writer_that_cannot_go_on_says_so(path: Path, monkeypatch: pytes
     await closed.close()
     assert not watching.done()
     watching.cancel()
-    monkeypatch.setattr(writer, "FAILURE_PAUSE_S", 0.0)
+    monkeypatch.setattr(writer_thread, "FAILURE_PAUSE_S", 0.0)
     monkeypatch.setattr(writer, "write_batch", lambda *_: 1 / 0)
     state = SqliteState(path)
     state.append(CALL, "stream_started", b"{}")

@@ -7,7 +7,6 @@ both or in neither.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
@@ -19,7 +18,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from callbridge.state.backlog import Backlog
 from callbridge.state.open_redis import OpenRedis
 from callbridge.state.redis_words import in_words, is_a_copy, shown
-from callbridge.state.state import Unwritten
+from callbridge.state.writer_thread import BATCH_MAX, WriterThread
 from callbridge.state.writes import with_events
 
 if TYPE_CHECKING:
@@ -32,22 +31,13 @@ if TYPE_CHECKING:
 LOOK_EVERY_S: Final = 0.5
 """With nothing to do the thread asks this often whether Redis is there."""
 
-FAILURE_PAUSE_S: Final = 0.25
-"""Between two attempts."""
-
 STUCK_S: Final = 1.5
 """A round that takes longer hangs where no timeout holds, as in the look-up of a name."""
-
-BATCH_MAX: Final = 200
-"""Writes that go out together: after Redis was away thousands wait, and one batch must be over in time."""
-
-FAULTS_MAX: Final = 8
-"""So many rounds in a row may end by a fault of ours, in two seconds. Then the thread ends, and says so."""
 
 _log = structlog.get_logger()
 
 
-class RedisWriter:
+class RedisWriter(WriterThread):
     """Writes until it is closed. All methods may be called from any thread.
 
     Args:
@@ -60,30 +50,16 @@ class RedisWriter:
     def __init__(self, url: str, process: str, clock: Callable[[], float], retention: Retention) -> None:
         self._url, self._process = url, process
         self._clock, self._retention = clock, retention
-        self._wake = threading.Condition(threading.Lock())
+        super().__init__(Backlog(), "redis-writer", "The writer to Redis")
         # Guarded by `_wake`:
-        self._backlog = Backlog()
         self._questions: deque[tuple[str, Reply[tuple[CallEvent, ...]]]] = deque()
-        self._flushes: list[tuple[int, Reply[bool]]] = []
-        self._farewells: list[Reply[bool]] = []
-        self._mourners: list[Reply[str]] = []
-        self._is_closing = False
-        self._is_over = False
-        self._trouble: str | None = None
-        self._waiting_since: float | None = None
         # The thread's own:
         self._redis: OpenRedis | None = None
-        self._retry_at = 0.0
         self._look_at = 0.0
         self._round_since: float | None = None
-        self._thread = threading.Thread(target=self._run, name="redis-writer", daemon=True)
 
     def __repr__(self) -> str:
         return f"<RedisWriter {shown(self._url)} {self._backlog!r} trouble={self._trouble!r}>"
-
-    def start(self) -> None:
-        """Starts the thread."""
-        self._thread.start()
 
     # --- What the loop sees
 
@@ -104,47 +80,10 @@ class RedisWriter:
                 return
         reply.settle(self.waiting_of(call_sid))
 
-    def flush(self, reply: Reply[bool]) -> None:
-        """Settles `reply` when all that was put before is written, or there is trouble."""
-        with self._wake:
-            if not self._is_over:
-                self._flushes.append((self._backlog.told, reply))
-                self._wake.notify()
-                return
-        reply.settle(False)
-
-    def close(self, reply: Reply[bool]) -> None:
-        """Lets the thread end after one more attempt to write; settles `reply` when it has ended."""
-        with self._wake:
-            self._is_closing = True
-            if not self._is_over:
-                self._farewells.append(reply)
-                self._wake.notify()
-                return
-        reply.settle(False)
-
-    def mourn(self, reply: Reply[str]) -> None:
-        """Settles `reply` with the reason when the thread has ended without having been closed."""
-        with self._wake:
-            self._mourners.append(reply)
-        if self._is_over:
-            self._tell_mourners()
-
     def waiting_of(self, call_sid: str) -> tuple[CallEvent, ...]:
         """What is not written of a call."""
         with self._wake:
             return with_events((), self._backlog.writes, call_sid)
-
-    @property
-    def unwritten(self) -> Unwritten:
-        """How much waits, and for how long nothing was taken."""
-        rows, since = len(self._backlog), self._waiting_since
-        return Unwritten(rows, time.monotonic() - since) if rows and since is not None else Unwritten()
-
-    @property
-    def events_shed(self) -> int:
-        """What was lost for want of room."""
-        return self._backlog.shed
 
     @property
     def trouble(self) -> str | None:
@@ -165,17 +104,6 @@ class RedisWriter:
 
     # --- The thread
 
-    def _run(self) -> None:
-        try:
-            faults = 0
-            while self._wait_for_work():
-                faults = 0 if self._is_round_done() else faults + 1
-                if faults == FAULTS_MAX:
-                    return
-            self._is_round_done()
-        finally:
-            self._leave()
-
     def _wait_for_work(self) -> bool:
         """Returns when there is something to do, or it is time to look; false when that is to end."""
         with self._wake:
@@ -187,6 +115,9 @@ class RedisWriter:
                     break
                 self._wake.wait(next_at - now)
             return not self._is_closing
+
+    def _finish(self) -> None:
+        self._is_round_done()
 
     def _is_round_done(self) -> bool:
         self._round_since = time.monotonic()
@@ -255,27 +186,10 @@ class RedisWriter:
                 reply.settle(with_events(stored, self._backlog.writes, call_sid))
                 self._questions.popleft()
 
-    def _answer_flushes(self) -> None:
-        with self._wake:
-            flushes, self._flushes = self._flushes, []
-            for number, reply in flushes:
-                if self._trouble is not None or self._backlog.is_written_through(number):
-                    reply.settle(self._trouble is None)
-                else:
-                    self._flushes.append((number, reply))
-
     def _failed(self, trouble: str) -> None:
-        self._retry_at = time.monotonic() + FAILURE_PAUSE_S
-        if self._trouble is None:
-            _log.error("state_in_trouble", reason=trouble)
-        self._trouble = trouble
+        self._is_in_trouble(trouble)
         if self._redis is None:
             self._answer_from_what_waits()
-
-    def _went_well(self) -> None:
-        if self._trouble is not None:
-            self._trouble = None
-            _log.info("state_well_again", events_shed=self.events_shed)
 
     def _answer_from_what_waits(self) -> None:
         with self._wake:
@@ -287,23 +201,3 @@ class RedisWriter:
         redis, self._redis = self._redis, None
         if redis is not None:
             redis.close()
-
-    def _leave(self) -> None:
-        """Nobody waits for a thread that is gone, and nobody takes its silence for health."""
-        with self._wake:
-            self._is_over = True
-            if not self._is_closing:
-                self._trouble = "The writer to Redis has ended by a fault of ours. Restart the process."
-            elif self._trouble is None:
-                self._trouble = "The state is closed."
-        self._answer_from_what_waits()
-        self._disconnect()
-        for reply in [*(reply for _, reply in self._flushes), *self._farewells]:
-            reply.settle(False)
-        self._tell_mourners()
-
-    def _tell_mourners(self) -> None:
-        with self._wake:
-            mourners, self._mourners = self._mourners, []
-        for mourner in [] if self._is_closing else mourners:
-            mourner.settle(self._trouble or "")

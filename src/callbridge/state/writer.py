@@ -20,7 +20,8 @@ from callbridge.state.home import Fault
 from callbridge.state.journal import GATHERED_S, JOURNAL_ROWS_MAX
 from callbridge.state.neighbour_rows import prune_gone, write_together
 from callbridge.state.rows import note_batch, prune, shed_journal, sum_spend, write_batch, written_through
-from callbridge.state.state import PRUNE_EVERY_S, StateError, Unwritten
+from callbridge.state.state import PRUNE_EVERY_S, StateError
+from callbridge.state.writer_thread import BATCH_MAX, WriterThread
 from callbridge.state.writes import (
     CallerForgotten,
     EventWrite,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from callbridge.state.home import Home
-    from callbridge.state.reply import Reply
     from callbridge.state.state import Retention
     from callbridge.state.writes import Write
 
@@ -46,15 +46,6 @@ if TYPE_CHECKING:
     """Answers somebody, given the open home, or none if it cannot be read, and what waits."""
 
 BUSY_PAUSE_S = 0.05
-FAILURE_PAUSE_S = 0.25
-"""Between two attempts. A full disk costs four failed writes a second, which is nothing."""
-
-BATCH_MAX = 200
-"""Writes of one transaction. After a server was away thousands wait, each perhaps a statement of its own, and
-a transaction that takes too long is given up, to be tried again with more."""
-
-FAULTS_MAX = 8
-"""So many rounds in a row may end by a fault of ours, in two seconds. Then the thread ends, and says so."""
 
 IDLE_S = 60.0
 """With nothing to do the thread looks this often whether it is time to prune."""
@@ -62,24 +53,17 @@ IDLE_S = 60.0
 _log = structlog.get_logger()
 
 
-class Writer:
+class Writer(WriterThread):
     """Writes until it is closed. All methods may be called from any thread."""
 
     def __init__(self, home: Home, process: str, clock: Callable[[], float], retention: Retention) -> None:
         self._home, self._process = home, process
         self._clock = clock
         self._retention = retention
-        self._wake = threading.Condition(threading.Lock())
+        backlog = Backlog(is_urgent=_is_waited_for) if home.is_remote else Backlog()
+        super().__init__(backlog, "state-writer", "The state's writer")
         # Guarded by `_wake`:
-        self._backlog = Backlog(is_urgent=_is_waited_for) if home.is_remote else Backlog()
         self._questions: deque[Question] = deque()
-        self._flushes: list[tuple[int, Reply[bool]]] = []
-        self._farewells: list[Reply[bool]] = []
-        self._mourners: list[Reply[str]] = []
-        self._is_closing = False
-        self._is_over = False
-        self._trouble: str | None = None
-        self._waiting_since: float | None = None
         self._asked_since: float | None = None
         self.journal_news = threading.Event()
         """Set when rows of the journal were written; whoever ships them clears it."""
@@ -91,15 +75,9 @@ class Writer:
         """The connection was lost: the batch that is put back may be written."""
         self._has_lost_one = False
         self._pruned_at: float | None = None
-        self._retry_at = 0.0
-        self._thread = threading.Thread(target=self._run, name="state-writer", daemon=True)
 
     def __repr__(self) -> str:
         return f"<Writer {self._home.name} {self._backlog!r} trouble={self.trouble!r}>"
-
-    def start(self) -> None:
-        """Starts the thread."""
-        self._thread.start()
 
     # --- What the loop sees
 
@@ -124,49 +102,11 @@ class Writer:
                 return
         question(None, self.waiting)
 
-    def flush(self, reply: Reply[bool]) -> None:
-        """Settles `reply` when all that was put before is written, or there is trouble."""
-        with self._wake:
-            if not self._is_over:
-                self._flushes.append((self._backlog.told, reply))
-                self._wake.notify()
-                return
-        reply.settle(False)
-
-    def close(self, reply: Reply[bool]) -> None:
-        """Lets the thread end after one more attempt to write; settles `reply` when it has ended."""
-        with self._wake:
-            self._is_closing = True
-            if not self._is_over:
-                self._farewells.append(reply)
-                self._wake.notify()
-                return
-        reply.settle(False)
-
-    def mourn(self, reply: Reply[str]) -> None:
-        """Settles `reply` with the reason when the thread has ended without having been closed."""
-        with self._wake:
-            self._mourners.append(reply)
-        if self._is_over:
-            self._tell_mourners()
-
     @property
     def waiting(self) -> tuple[Write, ...]:
         """What is not written, in order."""
         with self._wake:
             return self._backlog.writes
-
-    @property
-    def unwritten(self) -> Unwritten:
-        """How much that is, and for how long nothing was taken."""
-        rows, since = len(self._backlog), self._waiting_since
-        for_s = 0.0 if since is None else max(time.monotonic() - since, 0.0)
-        return Unwritten(rows, for_s) if rows else Unwritten()
-
-    @property
-    def events_shed(self) -> int:
-        """What was lost for want of room."""
-        return self._backlog.shed
 
     @property
     def journal_shed(self) -> int:
@@ -184,18 +124,10 @@ class Writer:
 
     # --- The thread
 
-    def _run(self) -> None:
-        try:
-            faults = 0
-            while self._wait_for_work():
-                faults = 0 if self._is_round_done() else faults + 1
-                if faults == FAULTS_MAX:
-                    return
-            while self._write() and self._backlog:
-                pass
-            self._answer_questions()
-        finally:
-            self._leave()
+    def _finish(self) -> None:
+        while self._write() and self._backlog:
+            pass
+        self._answer_questions()
 
     def _is_round_done(self) -> bool:
         try:
@@ -335,16 +267,6 @@ class Writer:
             with self._home.reading(self._connection):
                 question(self._connection, self.waiting)
 
-    def _answer_flushes(self) -> None:
-        is_in_trouble = self.trouble is not None
-        with self._wake:
-            flushes, self._flushes = self._flushes, []
-            for number, reply in flushes:
-                if is_in_trouble or self._backlog.is_written_through(number):
-                    reply.settle(not is_in_trouble)
-                else:
-                    self._flushes.append((number, reply))
-
     def _failed(self, error: SQLAlchemyError | StateError) -> None:
         """A lock is waited for, and a lost connection made anew at once. Anything else operators are told."""
         fault = self._home.fault(error) if isinstance(error, SQLAlchemyError) else Fault.WRONG
@@ -358,17 +280,11 @@ class Writer:
             if not self._has_lost_one:
                 self._has_lost_one = True
                 return
-        self._retry_at = time.monotonic() + FAILURE_PAUSE_S
-        reason = str(error) if isinstance(error, StateError) else self._home.in_words(error)
-        if self._trouble is None:
-            _log.error("state_in_trouble", reason=reason)
-        self._trouble = reason
+        self._is_in_trouble(str(error) if isinstance(error, StateError) else self._home.in_words(error))
 
     def _went_well(self) -> None:
         self._has_lost_one = False
-        if self._trouble is not None:
-            self._trouble = None
-            _log.info("state_well_again", events_shed=self.events_shed)
+        super()._went_well()
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -376,26 +292,9 @@ class Writer:
             connection.invalidate()  # Without another word to a server that may not answer.
             connection.close()
 
-    def _leave(self) -> None:
-        """Nobody waits for a thread that is gone, and nobody takes its silence for health."""
-        with self._wake:
-            self._is_over = True
-            if not self._is_closing:
-                self._trouble = "The state's writer has ended by a fault of ours. Restart the process."
-            elif self._trouble is None:
-                self._trouble = "The state is closed."
+    def _answer_from_what_waits(self) -> None:
         for question in self._questions:
             question(None, self.waiting)
-        self._disconnect()
-        for reply in [*(reply for _, reply in self._flushes), *self._farewells]:
-            reply.settle(False)
-        self._tell_mourners()
-
-    def _tell_mourners(self) -> None:
-        with self._wake:
-            mourners, self._mourners = self._mourners, []
-        for mourner in [] if self._is_closing else mourners:
-            mourner.settle(self._trouble or "")
 
 
 def _locks(writes: Collection[Write]) -> set[str]:
