@@ -69,7 +69,12 @@ async def consume(url: str, board: Board) -> None:
         # One at a time: what is not done yet holds back what follows, also when it is given out again.
         # After 5 s without an ack it is given out again; work that takes longer says message.in_progress().
         one_by_one = ConsumerConfig(max_ack_pending=1, ack_wait=5)
-        events = await client.jetstream().pull_subscribe(SUBJECTS, NAME, STREAM, one_by_one)
+        while True:  # The first callbridge that starts makes the stream.
+            with contextlib.suppress(nats.errors.Error):
+                events = await client.jetstream().pull_subscribe(SUBJECTS, NAME, STREAM, one_by_one)
+                break
+            print(f"{url} has no stream {STREAM} yet", flush=True)  # noqa: T201
+            await asyncio.sleep(1)
         while True:
             try:
                 (message,) = await events.fetch(1, timeout=5)

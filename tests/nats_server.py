@@ -78,7 +78,7 @@ class NatsServer:
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Ends that."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGCONT)

@@ -67,6 +67,8 @@ class Module:
 
     def _walk_imports(self, node: ast.AST, *, is_for_types_only: bool) -> Iterator[Import]:
         for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):
+                continue  # No import stands in an expression.
             if isinstance(child, ast.Import):
                 for alias in child.names:
                     yield Import(alias.name, child.lineno, is_for_types_only)

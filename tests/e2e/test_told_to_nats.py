@@ -138,7 +138,7 @@ async def test_every_fact_arrives_in_order(
                     assert await until(lambda: is_any_claimed(database))
                 first.signal(signal.SIGKILL)
                 await first.ended(5)
-                server.go_on()
+                server.resume()
                 async with consumer(server.url, board):
                     await all_ended(lines[1:], 2)
                     assert await until(lambda: is_all_seen(board, database, 12), 2 * LEASE_S)

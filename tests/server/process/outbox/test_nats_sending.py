@@ -168,7 +168,7 @@ async def test_what_was_not_acknowledged_is_sent_again(
             assert await until(lambda: any(one.failed for one in rig.outbox.listed(Filter(limit=1000))))
             rig.put(*["CA1", "CA2"] * 20)
             if how is signal.SIGSTOP:
-                server.go_on()
+                server.resume()
             else:
                 await asyncio.to_thread(server.start)
             assert await until(lambda: rig.count(DONE) == 440)
