@@ -4,19 +4,26 @@ An ability is told what happens and writes what it wants into `Wants`. It is syn
 no clock and no model. Where it stands changes only with a fact, its own or another, or in `answered`. What it
 tells the model, and which tools the model has, is derived from that: `AgentInCall` looks after everything
 that happens, and amends the session when it has changed.
+
+Most abilities need no more than that. One may also be a `Preparing`, a `Hearing` or a `Running` one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    import asyncio
+
     from callbridge.agents.context import Call
     from callbridge.agents.tools.given import AnyTool
     from callbridge.agents.tools.tool import ToolResult
     from callbridge.call.facts import Fact
     from callbridge.call.wants import KeysWanted
+
+PREPARED_WITHIN_S: Final = 1.0
+"""What an ability has before the stream is admitted. The caller waits meanwhile."""
 
 
 class Ability(Protocol):
@@ -52,3 +59,30 @@ class Ability(Protocol):
 
         None where they mean nothing to it. The first ability that has a use for them has them.
         """
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """An ability that has to look something up before anything can be said of the session."""
+
+    async def prepare(self, call: Call[Any]) -> None:
+        """Gets ready, within `PREPARED_WITHIN_S`: later it is cancelled, and the call goes on without."""
+
+
+@runtime_checkable
+class Hearing(Protocol):
+    """An ability that listens to both sides' words."""
+
+    def hears(self, by: Literal["agent", "caller"], item_id: str, words: str) -> None:
+        """A piece of an item's words, as it comes. Those of the agent come before they are heard."""
+
+
+@runtime_checkable
+class Running(Protocol):
+    """An ability with tasks of its own."""
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """The stream is admitted: `tasks` owns what runs from now on, and ends with the call."""
+
+    def hang_up(self) -> None:
+        """The stream has ended: what does not want to finish ends."""

@@ -11,8 +11,9 @@ import contextlib
 import json
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+from callbridge.agents.all_abilities import AllAbilities
 from callbridge.agents.asking import answer_of
 from callbridge.agents.context import Call, Line, Spoken
 from callbridge.agents.earlier import told_of
@@ -34,9 +35,8 @@ from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.wishes import HangUp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from callbridge.agents.abilities import Ability
     from callbridge.agents.agent import Agent
     from callbridge.agents.context import About
     from callbridge.agents.outside import Outside
@@ -89,9 +89,9 @@ class AgentInCall:
         self.call: Call[Any] = Call(about, new_values(agent.values), self)
         self._confirmations = Confirmations()
         self.texts = TextsInCall(agent.texts, about, outside or NoOutside(), self.wants)
-        self._abilities: Sequence[Ability] = [make(self.wants, about) for make in agent.abilities]
-        self._transfers = next((one for one in self._abilities if isinstance(one, TransfersInCall)), None)
-        self.recording = next((one for one in self._abilities if isinstance(one, RecordingInCall)), None)
+        self._abilities = AllAbilities(make(self.wants, about) for make in agent.abilities)
+        self._transfers = self._abilities.first(TransfersInCall)
+        self.recording = self._abilities.first(RecordingInCall)
         self.recorder: Recorder | None = None
         """Records the stream, where the agent wishes it; given before it begins."""
         self._turns: dict[int, tuple[str | None, str]] = {}
@@ -128,6 +128,7 @@ class AgentInCall:
             speak: which language it speaks; follows its instructions, whoever wrote them.
         """
         agent, call = self._agent, self.call
+        await self._abilities.prepare(call)
         own = await text_of(agent.instructions, call, instructions, "instructions")
         self._own_instructions = "\n\n".join(filter(None, (own, speak)))
         self.greeting = await text_of(agent.greeting, call, greeting, "greeting")
@@ -150,20 +151,15 @@ class AgentInCall:
 
     def _session_now(self) -> tuple[str, tuple[FunctionTool, ...]]:
         told = told_of(self.call.earlier)
-        texts = (self._own_instructions, told, *(ability.instructions for ability in self._abilities))
+        texts = (self._own_instructions, told, *self._abilities.instructions)
         definitions = tuple(tool.definition for tool in self._tools_now().values())
         return "\n\n".join(filter(None, texts)), definitions
 
-    def _keys_now(self) -> w.KeysWanted | None:
-        return next((keys for ability in self._abilities if (keys := ability.keys) is not None), None)
-
     def _tools_now(self) -> dict[str, AnyTool]:
-        tools: dict[str, AnyTool] = {
+        own: dict[str, AnyTool] = {
             tool.name: tool for tool in (*self._agent.toolbox.tools, *self.texts.tools)
         }
-        for ability in self._abilities:
-            tools |= {tool.name: tool for tool in ability.tools}
-        return tools
+        return own | self._abilities.tools
 
     # --- What happens ---
 
@@ -175,6 +171,12 @@ class AgentInCall:
         self.texts.begin()
         if self.recording is not None:
             self.recording.begin(tasks, self.recorder)
+        self._abilities.start(tasks)
+
+    @property
+    def hearer(self) -> Callable[[Literal["agent", "caller"], str, str], None] | None:
+        """Who is to be told both sides' words as they come; None where nobody listens."""
+        return self._abilities.hearer
 
     def _restore(self, fact: Fact) -> None:
         self._unended.restore(fact)
@@ -187,8 +189,7 @@ class AgentInCall:
                 self._turns = {}
             case _:
                 self._hear(fact)
-        for ability in self._abilities:
-            ability.restore(fact)
+        self._abilities.restore(fact)
 
     def told(self, fact: Fact) -> None:
         """Something has happened in the call."""
@@ -201,8 +202,8 @@ class AgentInCall:
             heard = self._heard.pop(fact.say_id, None)
             if heard is not None and not heard.done():
                 heard.set_result(fact.heard_percent >= 100)
-        for ability in self._abilities:
-            ability.told(fact)
+        if self._abilities:
+            self._abilities.told(fact)
             self._is_stale = True
         # Where there are no abilities the core itself tells the model (`CallPlan.reads_keys`).
         if self._abilities and isinstance(fact, facts.KeysPressed) and not fact.is_menu:
@@ -218,10 +219,8 @@ class AgentInCall:
                 pass
 
     def _tell_of_keys(self, keys: str) -> None:
-        for ability in self._abilities:
-            if (text := ability.pressed(keys)) is not None:
-                break
-        else:
+        text = self._abilities.pressed(keys)
+        if text is None:
             text = f"[The caller pressed {' '.join(keys)} on the telephone keypad.]"
         self.wants.add(w.AgentTells(text, is_callers=True))
 
@@ -237,7 +236,7 @@ class AgentInCall:
                 self._session = session
                 return w.SessionWanted(self.wants.new_id("amendment"), *session)
             self._is_stale = False
-            if (keys := self._keys_now()) != self._keys:
+            if (keys := self._abilities.keys) != self._keys:
                 self._keys = keys
                 return keys or w.KeysWanted()
         return self.wants.take()
@@ -356,7 +355,7 @@ class AgentInCall:
     def _tool_of(self, asked: RunTool) -> AnyTool | None:
         tools = self._tools_now()
         if asked.is_ours and not self._is_later(asked):
-            return next((work for one in self._abilities if (work := one.works.get(asked.name))), None)
+            return self._abilities.work(asked.name)
         tool, double = tools.get(asked.name), self._agent.doubles.get(asked.name)
         return tool if tool is None or double is None else double(tool)
 
@@ -407,8 +406,8 @@ class AgentInCall:
             text = f"[{asked.name}, which you began earlier, has ended. What came of it: {result.output}]"
             is_answered = result.wish is None and not result.is_quiet
             self.wants.add(w.AgentTells(text, is_answered=is_answered))
-        for ability in self._abilities:
-            ability.answered(asked.name, result, self.call)
+        if self._abilities:
+            self._abilities.answered(asked.name, result, self.call)
             self._is_stale = True
         if asked.is_ours and result.wish is not None:  # Of the model's own call the core sees to it.
             self.wants.add(w.WishSet(result.wish))
@@ -435,6 +434,7 @@ class AgentInCall:
         self._heard.clear()
         if self._runs is not None:
             self._runs.hang_up()
+        self._abilities.hang_up()
 
     def cut_short(self, asked: RunTool) -> ToolResult:
         """What is to be said of a run that nobody waits for any longer."""

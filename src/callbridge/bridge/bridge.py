@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Literal, assert_never
 
 import structlog
 
@@ -98,6 +98,7 @@ class Bridge:
         """Who answers: known once the stream is admitted, told and asked once there is a call."""
         self._traces = logging.getLogger().isEnabledFor(logging.DEBUG)
         """Asked once: a debug line that goes nowhere costs as much as a frame of audio."""
+        self._follower: HearWords | None = None
         self._has_ended = False
         """The stream has: the phone is to be closed, and the call may linger."""
         self._is_over = False
@@ -218,8 +219,20 @@ class Bridge:
         self._tell_from_outside(event)
 
     def hear_words(self, hear: HearWords | None) -> None:
-        """Who is told the words of both sides as they come; None: nobody."""
-        self.relay.hear_words(hear)
+        """Who is told the words of both sides as they come, beside the agent; None: nobody."""
+        self._follower = hear
+        self._share_words()
+
+    def _share_words(self) -> None:
+        """With whoever wants them: of most calls that is nobody."""
+        agent = None if self._agent is None else self._agent.hearer
+        hearers = [hear for hear in (self._follower, agent) if hear is not None]
+
+        def hear_all(by: Literal["agent", "caller"], item_id: str, words: str) -> None:
+            for hear in hearers:
+                hear(by, item_id, words)
+
+        self.relay.hear_words(hear_all if len(hearers) > 1 else next(iter(hearers), None))
 
     def stop(self) -> None:
         """The process stops: what the call still waits for is of no use any more."""
@@ -351,6 +364,7 @@ class Bridge:
                 self.relay.serve(call)
                 assert self._agent is not None, "the agent comes with the call"
                 self._agent.begin(self._tasks)
+                self._share_words()
                 self._side = AgentSide(call, self._agent, self._kept, self._note_passing)
                 self.own(self._hear_agent(self._side), "agent")
             case a.DialModel(model, leg):
