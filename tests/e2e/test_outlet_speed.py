@@ -67,7 +67,7 @@ async def running(send: Callable[[], Awaitable[object]]) -> None:
     await send()
 
 
-@pytest.mark.heavy
+@pytest.mark.long
 async def test_nats_is_told_many_times_as_much(tmp_path: Path, figures: Callable[[str], None]) -> None:
     """Its deliveries are claimed and settled by the hundred, and a message costs no request."""
     database = Database(f"sqlite:///{tmp_path}/records.db")
