@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
-README, AGENTS = "README.md", "docs/agents.md"
+README, AGENTS, GUIDE = "README.md", "docs/agents.md", "src/callbridge/guide.md"
 
 Test = TypeVar("Test", bound="Callable[..., object]")
 
@@ -83,7 +83,7 @@ def test_every_example_is_played() -> None:
 @pytest.mark.heavy
 def test_the_examples_are_typed(tmp_path: Path) -> None:
     """As strictly as a user may want to have it."""
-    files = written([README, AGENTS, "docs/reference/fields.md"], tmp_path)
+    files = written([README, AGENTS, GUIDE, "docs/reference/fields.md"], tmp_path)
     command = [sys.executable, "-m", "mypy", "--no-error-summary", *map(str, files)]
     checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
     assert (checked.stdout, checked.returncode) == ("", 0)

@@ -14,6 +14,7 @@ from callbridge.cli.check import check
 from callbridge.cli.deliveries import deliveries
 from callbridge.cli.demo import demo
 from callbridge.cli.dev import DevCommand, dev
+from callbridge.cli.docs import docs
 from callbridge.cli.drain import drain
 from callbridge.cli.fallback import fallback
 from callbridge.cli.forget import forget
@@ -62,6 +63,7 @@ app.command()(demo)
 app.command()(init)
 app.command(cls=DevCommand)(dev)
 app.command("test")(run_tests)
+app.command()(docs)
 app.command()(serve)
 app.command()(check)
 app.command()(status)
