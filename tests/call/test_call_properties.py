@@ -24,6 +24,7 @@ from callbridge.call.facts import (
     CallClosed,
     CallerWordsCame,
     Fact,
+    GuardrailTripped,
     ModelTrouble,
     Noted,
     Remembered,
@@ -569,6 +570,8 @@ class Calls(RuleBasedStateMachine):
         greetings = [response_id for response_id, told in self.model.told.items() if told == words]
         if any(f"call_{response_id}_1" in self.seen.called for response_id in greetings):
             return
+        if self.seen.stopped & set(greetings):
+            return  # Other words were said in its place.
         heard = self.phone.heard(self.rig.now)
         shares = [self.share_heard(response_id, heard) for response_id in greetings]
         needed = 0.0 if self.plan.is_greeting_interruptible else 0.79
@@ -643,6 +646,8 @@ class Seen:
         self.is_leaving = self._has_last_words = False
         self.unspoken: set[str] = set()
         """Results that came behind the last words of the agent's own code."""
+        self.stopped: set[str] = set()
+        """Responses of which a guardrail did not want more heard."""
         self.on_hold = ""
         """The transfer for which the caller waits; empty while they do not."""
         self.responses = 0
@@ -775,6 +780,9 @@ class Seen:
             case StreamEnded():
                 self.ended.append(fact)
                 self.ended_at, self.on_hold = now, ""
+            case GuardrailTripped(item_id=item_id, was_cut=True):
+                self.stopped.add(item_id.rpartition("_item_")[0])
+                self._dead |= self.stopped
             case TransferAsked(transfer_id, is_held=True):
                 assert not self.on_hold, "nobody is put through twice at once"
                 self.on_hold = transfer_id
@@ -881,7 +889,16 @@ def _is_note(output: Output) -> bool:
     return isinstance(output, a.Note) and isinstance(output.fact, Noted)
 
 
+def is_cleared(outputs: list[Output]) -> bool:
+    return any(isinstance(one, a.SendToPhone) and isinstance(one.message, ms.Clear) for one in outputs)
+
+
+def trips_among(outputs: list[Output]) -> list[GuardrailTripped]:
+    return [one.fact for one in outputs if isinstance(one, a.Note) and isinstance(one.fact, GuardrailTripped)]
+
+
 WANTS: Final = ("say", "say", "cover", "tell", "know", "session", "session", "sound", "keys", "work")
+STOP_WORDS: Final = "That was not for me to say."
 
 
 class CallsThatWant(Calls):
@@ -964,6 +981,41 @@ class CallsThatWant(Calls):
             assert isinstance(update, commands.UpdateSession)
             self.model.events.append(v.error("invalid_value", answers=update.event_id))
             self.refused[str(update.event_id)] = update.session.instructions
+
+    @precondition(lambda self: self.model.active is not None)
+    @rule(
+        size_ms=st.sampled_from([130, 1200]),
+        is_whole=st.booleans(),
+        wait_s=st.sampled_from([0.0, 0.3]),
+        then=st.sampled_from(["says", "tells", "nothing"]),
+    )
+    def answer_is_stopped(self, size_ms: int, is_whole: bool, wait_s: float, then: str) -> None:
+        """In the middle of its words, or while the phone still plays them."""
+        self.model_speaks([size_ms])
+        if is_whole:
+            self.model_ends("completed")
+        self.we_read(1000)
+        self.pass_time(wait_s)
+        self.agent_is_stopped(0, then)
+
+    @precondition(lambda self: self.model.spoken)
+    @rule(back=st.integers(0, 2), then=st.sampled_from(["says", "tells", "nothing"]))
+    def agent_is_stopped(self, back: int, then: str) -> None:
+        """At any moment, about any of the latest items: not begun, in play, heard or cut before."""
+        if self.is_over or not self.model.spoken:
+            return
+        self.wants += 1
+        item_id, name = [*self.model.spoken][-1 - back % len(self.model.spoken)], f"stop_{self.wants}"
+        says = w.AgentSays(name, STOP_WORDS) if then == "says" else None
+        was_unheard = self.phone.unheard_bytes(self.rig.now)
+        self.tell(w.AnswerStopped("no_prices", item_id, "" if then == "nothing" else name, says))
+        (*_, outputs) = self.log[-1]
+        (tripped,) = trips_among(outputs)
+        assert tripped.was_cut or not is_cleared(outputs), "nothing is cut that is left alone"
+        assert was_unheard or not is_cleared(outputs), "nothing is cleared that is silent"
+        if tripped.was_cut and says is not None:
+            self.said[name] = 0
+            self.seen.unspoken.add(str(self.model.unanswered))  # Those words are its answer.
 
     @rule(length_max=st.sampled_from([None, 2]), are_digits=st.booleans())
     def agent_wants_keys(self, length_max: int | None, are_digits: bool) -> None:
@@ -1069,6 +1121,8 @@ ANYTHING: st.SearchStrategy[Input] = st.one_of(
             ),
             *(w.WishSet(wish, is_said=is_said) for wish in (WARM, COLD) for is_said in (True, True, False)),
             *(w.WishWithdrawn(), w.WorkAsked("call_2", "deliver")),
+            *(w.AnswerStopped("no_prices", item_id, "Not that.") for item_id in ("item_1", "item_2")),
+            w.AnswerStopped("no_prices", "item_1", "", w.AgentSays("say_3", "Sorry.")),
         ]
     ),
     st.builds(

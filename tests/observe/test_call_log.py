@@ -150,6 +150,19 @@ CASES = [
             detail="busy 486",
         ),
     ),
+    (
+        facts.GuardrailTripped("no_prices", "item_1", True, 480, 1520, 7, 30),
+        line(
+            "guardrail_tripped",
+            guardrail="no_prices",
+            item_id="item_1",
+            was_cut=True,
+            heard_ms=480,
+            withheld_ms=1520,
+            heard_characters=7,
+            withheld_characters=30,
+        ),
+    ),
     (facts.noted("media_gap", seconds=2.2), line("media_gap", seconds=2.2)),
     (facts.warned("bad_message", why="no JSON"), line("bad_message", "warning", why="no JSON")),
 ]

@@ -155,6 +155,22 @@ class Interrupted(BaseFact, frozen=True):
     """From the caller's first sound, as the model told of it, to the clear; None for a key."""
 
 
+class GuardrailTripped(BaseFact, frozen=True):
+    """A guardrail did not want what the agent was saying to be heard."""
+
+    guardrail: str
+    item_id: str
+    was_cut: bool
+    """It was stopped. False: it was too late, all was heard or the caller had interrupted before."""
+    heard_ms: int
+    """How much of the item the caller had heard."""
+    withheld_ms: int
+    """How much more of it had left for the phone, and was not heard."""
+    heard_characters: int
+    withheld_characters: int
+    """How much more of its text was known."""
+
+
 class CallerSpoke(BaseFact, frozen=True):
     """An utterance of the caller is over."""
 
@@ -302,6 +318,7 @@ Fact: TypeAlias = (
     | ClipPlayed
     | Remembered
     | Interrupted
+    | GuardrailTripped
     | CallerSpoke
     | KeysPressed
     | ItemHeard

@@ -17,6 +17,7 @@ from callbridge.call.floor.floor import Floor
 from callbridge.call.floor.hearing import Hearing
 from callbridge.call.floor.ladder import Ladder
 from callbridge.call.floor.news import News
+from callbridge.call.floor.stopping import Stopping
 from callbridge.call.linger import Linger
 from callbridge.call.memory import Memory
 from callbridge.call.on_hold import OnHold
@@ -43,12 +44,13 @@ class Parts:
         spread: float,
     ) -> None:
         plan = admitted.plan
-        self.limits, self.gate, self.tally = plan.limits, gate, tally
+        self.limits = limits = plan.limits
+        self.gate, self.tally = gate, tally
         self.out, now = out, out.now
         out.goes_on(admitted.age_s)
-        self.playout = playout = Playout(plan.limits)
-        self.transcript = transcript = Transcript(plan.limits, out.call_began_at)
-        self.memory = Memory(plan.limits, list(admitted.memory))
+        self.playout = playout = Playout(limits)
+        self.transcript = transcript = Transcript(limits, out.call_began_at)
+        self.memory = Memory(limits, list(admitted.memory))
         transcript.goes_on(admitted.memory, now)
         self.sessions = Sessions(
             plan,
@@ -64,7 +66,7 @@ class Parts:
         self.floor = Floor(
             self.sessions, gate=gate, tally=tally, playout=playout, transcript=transcript, out=out
         )
-        self.tools = ToolCalls(plan.limits, self.memory, transcript, out)
+        self.tools = ToolCalls(limits, self.memory, transcript, out)
         self.asking = Asking(self.floor, self.sessions, self.tools, out)
         self.news = News(self.sessions, self.floor.debts, self.memory, transcript, out)
         self.ladder = Ladder(
@@ -79,18 +81,17 @@ class Parts:
             transcript=transcript,
             out=out,
         )
-        self.waiting_sound = WaitingSound(plan.limits)
+        self.stopping = Stopping(limits, self.floor, self.news, gate, playout, transcript, out)
+        self.waiting_sound = WaitingSound(limits)
         self.pressed_keys = PressedKeys(playout, out)
         self.hearing = Hearing(self.floor, self.asking, self.sessions, tally=tally, playout=playout, out=out)
         # Turn detection by meaning has no silence of its own that it waits for.
-        silence_s = plan.silence_ms / 1000 or plan.limits.meaning_wait_s
-        self.line = Line(plan.limits, gate, tally, silence_s, now)
-        self.endings = Endings(
-            plan.limits, self.floor, self.asking, self.ladder, playout, out, admitted.age_s
-        )
+        silence_s = plan.silence_ms / 1000 or limits.meaning_wait_s
+        self.line = Line(limits, gate, tally, silence_s, now)
+        self.endings = Endings(limits, self.floor, self.asking, self.ladder, playout, out, admitted.age_s)
         self.on_hold = OnHold(self.floor, self.asking, self.sessions, self.news, self.endings, playout, out)
         self.bill = Bill(out, admitted.age_s, is_continued=admitted.is_continued)
-        self.linger = Linger(plan.limits.linger_s, transcript, self.tools, out)
+        self.linger = Linger(limits.linger_s, transcript, self.tools, out)
         self.bad_messages = {leg: BadMessages() for leg in Leg} | {Leg.PHONE: tally.bad_from_phone}
         self.hand_over_by: float | None = None
         """When the call is handed over at the latest; None while that is not asked for."""

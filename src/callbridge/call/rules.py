@@ -32,6 +32,7 @@ from callbridge.call.sessions.trouble import Trouble
 from callbridge.call.wants import (
     AgentSays,
     AgentTells,
+    AnswerStopped,
     KeysOut,
     KeysWanted,
     SessionWanted,
@@ -185,6 +186,12 @@ def agent_says(parts: Parts, event: AgentSays, now: float) -> None:
 def agent_tells(parts: Parts, event: AgentTells, now: float) -> None:
     """The agent's own code has something for the model."""
     parts.news.came(event, now)
+    parts.asking.if_free(now)
+
+
+def answer_stopped(parts: Parts, event: AnswerStopped, now: float) -> None:
+    """The agent's own code does not want heard what the agent is saying."""
+    parts.stopping.stop(event, now)
     parts.asking.if_free(now)
 
 
@@ -412,6 +419,7 @@ _ROWS: Final[Mapping[type, _Row]] = {
     # From the agent's own code.
     AgentSays: _always(_here(agent_says)),
     AgentTells: _always(_here(agent_tells)),
+    AnswerStopped: _always(_here(answer_stopped)),
     SessionWanted: _always(_here(session_wanted)),
     SoundWanted: _always(_here(sound_wanted)),
     KeysOut: _always(_here(keys_out)),

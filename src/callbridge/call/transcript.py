@@ -302,6 +302,19 @@ class Transcript:
                 return _heard_words(turn.words[item_id].strip(), turn.heard.get(item_id))
         return ""
 
+    def known_of(self, item_id: str) -> tuple[CutItem | None, int, int]:
+        """What was heard of an item when it ended or was cut; how many characters were heard, and not."""
+        for turn in self._unrecorded:
+            if item_id in turn.words:
+                words, heard = turn.words[item_id].strip(), turn.heard.get(item_id)
+                if heard is None or heard.is_heard:
+                    return heard, len(words), 0
+                # The text runs ahead of the audio: what was sent stands for its beginning.
+                sent = words if item_id in turn.whole else part_with_time(words, heard.sent_ms)
+                count = len(heard_part(sent, heard.heard_ms, heard.sent_ms).removesuffix("…").rstrip())
+                return heard, count, len(words) - count
+        return None, 0, 0
+
     @property
     def deadline(self) -> float | None:
         """When the next waiting record is late."""

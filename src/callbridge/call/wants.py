@@ -37,6 +37,26 @@ class AgentTells:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerStopped:
+    """What the agent is saying is not to be heard any further, though the caller has not spoken.
+
+    The phone is cleared, the model forgets what was not heard, and the response is cancelled. No turn begins,
+    and nothing is withdrawn. Touched are the response that says the item and what is queued behind it: that
+    cannot be kept back alone, and is owed again. Where all was heard before, or cut by the caller, nothing
+    happens. `GuardrailTripped` tells, at once.
+    """
+
+    guardrail: str
+    """What has stopped it, for the record."""
+    item_id: str
+    """What it was saying."""
+    tells: str = ""
+    """What the model is told of it, so that it does not say the same again."""
+    says: AgentSays | None = None
+    """Said in its place, before anything else. None: the model is asked for another answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class SessionWanted:
     """The session is to have other instructions and tools from the next turn boundary on.
 
@@ -111,6 +131,7 @@ class WorkAsked:
 Want: TypeAlias = (
     AgentSays
     | AgentTells
+    | AnswerStopped
     | SessionWanted
     | SoundWanted
     | KeysOut

@@ -34,6 +34,7 @@ _OF_AGENTS: Final = (
 )
 _PLAIN: Final = (
     *(facts.AgentReady, facts.SessionReplaced, facts.ClipPlayed, facts.CallClosed),
+    facts.GuardrailTripped,
     *(TransferAsked, TransferEnded),
     *OF_RECORDINGS,
 )

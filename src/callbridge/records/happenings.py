@@ -81,12 +81,21 @@ def _replaced(fact: facts.SessionReplaced) -> dict[str, Any]:
     return {"after_ms": fact.after_ms, "items": fact.items, "model": fact.model}
 
 
+def _tripped(fact: facts.GuardrailTripped) -> _Told:
+    became = "what the agent was saying was stopped" if fact.was_cut else "too late to stop anything"
+    detail = {"heard_ms": fact.heard_ms, "heard_characters": fact.heard_characters}
+    detail |= {"withheld_ms": fact.withheld_ms, "withheld_characters": fact.withheld_characters}
+    return f"Guardrail {fact.guardrail}: {became}", detail
+
+
 def _of_agent(fact: Fact) -> _Told:
     match fact:
         case of_agent.StepEntered():
             return f"Step {fact.step}", {"because": fact.because, "ends": fact.ends or None}
         case of_agent.AttemptFailed():
             return f"The tool {fact.tool} failed in step {fact.step}", {}
+        case facts.GuardrailTripped():
+            return _tripped(fact)
         case of_agent.FieldKept():
             is_confirmed = fact.is_confirmed
             title = f"{fact.form}: {fact.field} was {'confirmed' if is_confirmed else 'given'}"

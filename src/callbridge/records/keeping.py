@@ -101,6 +101,7 @@ HOLDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Holds]]] = {
     memory.ToolAnswered: {"call_id": _N, "name": _P, "arguments": _W, "output": _W},
     memory.Told: {"text": _W},
     facts.Interrupted: {"truncated": _N, "deleted": _N},
+    facts.GuardrailTripped: {"guardrail": _N, "item_id": _N},
     facts.CallerSpoke: {"speech": Holds.PARTS},
     lived.Speech: {},
     facts.KeysPressed: {"keys": _W},

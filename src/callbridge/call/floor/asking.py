@@ -122,6 +122,8 @@ class Asking:
         if self._failed_attempts >= self._limits.response_attempts_max:
             if saying is not None:
                 self._floor.sayings.drop(saying)
+                if saying.comes_first:  # Whoever was stopped has to say something.
+                    self._debts.owe_answer(saying.since)
             self.lost(Trouble(f"{self._failed_attempts} responses failed: {why}", code=code))
 
     def _delay_s(self, message: str) -> float:
@@ -176,7 +178,7 @@ class Asking:
                 words=words,
                 saying=self._debts.next_saying(running),
                 is_greeting=self._debts.greeting is not None,
-                is_farewell=self._debts.greeting is None and self._debts.farewell is not None,
+                is_farewell=not words and self._debts.greeting is None and self._debts.farewell is not None,
             )
 
     def _ask(

@@ -103,18 +103,20 @@ class Debts:
 
     def next_words(self, running: Collection[LiveResponse]) -> str:
         """The words that the next response is told to say; empty when something else comes first."""
-        # Greeting and goodbye come first; then the caller's question, which is older than any words of ours.
-        if not self._comes_to_words(running):
-            return ""
-        return self.words or (self.sayings[0].instructions if self.sayings else "")
+        if (saying := self.next_saying(running)) is not None:
+            return saying.instructions
+        return self.words if self._comes_to_words(running) else ""
 
     def next_saying(self, running: Collection[LiveResponse]) -> Saying | None:
         """What of it the agent's code wants said; None when it is something else."""
-        if self.words or not self.sayings or not self._comes_to_words(running):
+        if not self.sayings or self.greeting is not None:
             return None
-        return self.sayings[0]
+        if self.sayings[0].comes_first or (not self.words and self._comes_to_words(running)):
+            return self.sayings[0]
+        return None
 
     def _comes_to_words(self, running: Collection[LiveResponse]) -> bool:
+        # Greeting and goodbye come first; then the caller's question, which is older than any words of ours.
         return self.greeting is self.farewell is None and not self._may_answer(running)
 
     def options(
@@ -123,10 +125,10 @@ class Debts:
         """How the next response is to differ from the session. `greeting`: how that is asked for."""
         if self.greeting is not None:
             return greeting
-        if self.farewell is not None:
-            return ResponseOptions(tool_choice="none")
         if words := self.next_words(running):
             return ResponseOptions(instructions=words, tool_choice="none")
+        if self.farewell is not None:
+            return ResponseOptions(tool_choice="none")
         return None
 
     def pay(self, response: LiveResponse, ask: Ask | None) -> None:

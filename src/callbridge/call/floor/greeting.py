@@ -86,6 +86,13 @@ class Greeting:
         else:
             self._owe_again(now)
 
+    def is_stopped(self, now: float) -> None:
+        """The agent's own code has stopped it: what is said in its place greets."""
+        assert self.response is not None
+        share, self.response = self._share_heard(self.response, now), None
+        self._tell(share)
+        self._sessions.amend()
+
     def _tell(self, share: float) -> None:
         if self._sessions.plan.tells_greeting:
             self._out.note(Said(GREETING, int(100 * share)))

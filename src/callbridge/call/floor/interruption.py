@@ -59,6 +59,7 @@ class Interruption:
         *,
         spoke_from: float | None = None,
         clears: bool = True,
+        is_callers: bool = True,
     ) -> None:
         """Stops what the phone plays, and makes the model forget what was not heard of it.
 
@@ -70,6 +71,7 @@ class Interruption:
             muted: the response that is to be heard no more and that the server has not finished, if any.
             spoke_from: when the caller began to speak, where that is why.
             clears: whether the phone is still there to be told.
+            is_callers: whether it is theirs. Of what the agent's own code stops that tells itself.
         """
         if muted is not None:
             self._never_begun(muted)
@@ -85,9 +87,13 @@ class Interruption:
         for cut in cuts:
             if cut.is_news:
                 self.heard(cut)
-        truncated, deleted = self._forget(lost)
+        truncated, deleted = self._forget(
+            lost, "The caller interrupted" if is_callers else "You were stopped"
+        )
         if muted is not None:
             muted.settled.update(cut.item_id for cut in lost)
+        if not is_callers:
+            return
         self.count += 1
         after_ms = None if spoke_from is None else round((now - spoke_from) * 1000)
         self._out.note(Interrupted(tuple(truncated.items()), tuple(deleted), unheard_ms, after_ms))
@@ -143,7 +149,7 @@ class Interruption:
                     )
                 self._transcript.agent_was_heard([CutItem(item_id, sent_ms + late_ms, sent_ms)])
 
-    def _forget(self, cuts: list[CutItem]) -> tuple[dict[str, int], list[str]]:
+    def _forget(self, cuts: list[CutItem], why: str) -> tuple[dict[str, int], list[str]]:
         """Truncates the item in play and deletes those never begun; answers both."""
         truncated: dict[str, int] = {}
         deleted: list[str] = []
@@ -164,12 +170,12 @@ class Interruption:
                 deleted.append(cut.item_id)
                 self._out.tell_model(commands.DeleteItem(item_id=cut.item_id))
         if foreign and self._sessions.stands:
-            self._correct(foreign)
+            self._correct(foreign, why)
         return truncated, deleted
 
-    def _correct(self, cuts: list[CutItem]) -> None:
+    def _correct(self, cuts: list[CutItem], why: str) -> None:
         """Words of an earlier session were retold as said: the present one is told how much was heard."""
         for cut in cuts:
             heard = self._transcript.heard_words(cut.item_id)
-            note = f"[The caller interrupted. Of your last words only this was heard: {heard or 'nothing'}]"
+            note = f"[{why}. Of your last words only this was heard: {heard or 'nothing'}]"
             self._out.add_message("system", note)

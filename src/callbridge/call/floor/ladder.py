@@ -433,7 +433,9 @@ class Ladder:
         self.tools.done_at = now
         item_id = self.tools.tell(running, event)
         # A caller who spoke since the agent had its wish has more to say: then it is a result like any other.
-        is_overtaken = cause is not None and (cause.is_muted or cause.turn != self._floor.turn)
+        is_overtaken = cause is not None and (
+            (cause.is_muted and not cause.is_stopped) or cause.turn != self._floor.turn
+        )
         stands = event.wish is not None and not running.is_foreign and not is_overtaken
         if stands:
             self._debts.farewell = running.since if cause is None or not cause.items else None

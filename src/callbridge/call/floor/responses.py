@@ -18,6 +18,8 @@ class Saying:
     since: float
     until_tool: str = ""
     """The tool whose answer makes them useless; empty for none."""
+    comes_first: bool = False
+    """They stand in the place of words that were stopped: nothing else is said before."""
 
     @property
     def instructions(self) -> str:
@@ -90,6 +92,8 @@ class LiveResponse:
     """It has called a tool."""
     is_muted: bool = False
     muted_at: float = 0.0
+    is_stopped: bool = False
+    """The agent's own code has stopped it, and not the caller."""
     items: list[str] = field(default_factory=list)
     """Its spoken items, in order."""
     unfinished: set[str] = field(default_factory=set)

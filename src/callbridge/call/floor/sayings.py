@@ -40,7 +40,12 @@ class Sayings:
         waiting = self._debts.sayings
         waiting.append(Saying(event.say_id, event.words, now, event.until_tool))
         if len(waiting) > self._waiting_max:
-            self.drop(waiting[1])  # The first may be asked for already.
+            # The first may be asked for already: behind words that come before all, it is the second.
+            self.drop(waiting[1 + waiting[0].comes_first])
+
+    def wanted_first(self, event: AgentSays, now: float) -> None:
+        """One more, in the place of words that were stopped."""
+        self._debts.sayings.insert(0, Saying(event.say_id, event.words, now, comes_first=True))
 
     def tool_answered(self, call_id: str, asked: Saying | None) -> None:
         """What was to cover the time of this tool is of no use any more. `asked`: is being made already."""
@@ -73,6 +78,11 @@ class Sayings:
         for response in self.sounding:
             self._tell(response, now)
         self.sounding.clear()
+
+    def is_cut(self, response: LiveResponse, now: float) -> None:
+        """One of them is stopped. Before the phone is cleared."""
+        self.sounding.remove(response)
+        self._tell(response, now)
 
     def settle(self, in_progress: LiveResponse | None, now: float) -> None:
         """After every event, while any sounds: whether it was heard to its end."""

@@ -61,7 +61,8 @@ class On(StrEnum):
     THEIRS_BEGAN = "theirs_began"
     """A response of the server's own making."""
     SILENCED = "silenced"
-    """We mute a response: it was overtaken before it was born, it ran away, or the phone is lost."""
+    """We mute a response: it was overtaken before it was born, it ran away, a guardrail stopped it, or the
+    phone is lost."""
     FINISHED = "finished"
     """response.done of the response that is in progress."""
     LET_GO = "let_go"
