@@ -186,6 +186,7 @@ STOREYS = {
     "console": 5,
     "": 6,  # What users import.
     "fields": 6,  # So too: the types of a form's fields.
+    "openai_agents": 6,  # So too: agents of the OpenAI Agents SDK.
     "testing": 7,
     "cli": 8,
 }
@@ -342,6 +343,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "uvicorn": ("callbridge.server.process.listening",),
     "prometheus_client": ("callbridge.observe", "callbridge.server.process"),
     "httpcore": ("callbridge.agents.http",),
+    "agents": ("callbridge.agents.openai_agents",),
     "jmespath": ("callbridge.agents.http",),
     "pydantic_settings": ("callbridge.server.config",),
     "twilio": ("callbridge.telephony",),
@@ -621,6 +623,14 @@ BROAD = {
     ): "a user's module may raise anything while it is imported",
     ("callbridge.agents.asking", "_outcome"): "handed to who asks",
     ("callbridge.agents.asking", "_in_time.held"): "so here",
+    (
+        "callbridge.agents.openai_agents.host",
+        "Host._enter_late",
+    ): "a guest's code may raise; the call goes on",
+    ("callbridge.agents.openai_agents.host", "Host._tell"): "so here",
+    ("callbridge.agents.openai_agents.host", "Host._do"): "told to the guest's session, and raised again",
+    ("callbridge.agents.openai_agents.host", "Host._read"): "and here",
+    ("callbridge.agents.openai_agents.tools", "HostedTool.answer_async"): "and here",
     ("callbridge.agents.flow.following", "_says"): "so here: what it asks of a value is code of the user's",
     ("callbridge.bridge.bridge", "Bridge._run_tasks"): "our fault ends this call and nothing else",
     ("callbridge.bridge.bridge", "Bridge._tell_from_outside"): "our fault ends this call, not who told it",
@@ -788,6 +798,7 @@ def test_a_leftover_is_found(word: str) -> None:
 ENTRY_POINTS = {
     "callbridge": "what users import",
     "callbridge.fields": "the types of a form's fields, for users too",
+    "callbridge.openai_agents": "agents of the OpenAI Agents SDK, for users too",
     "callbridge.cli": "the `callbridge` command",
     "callbridge.console": "the pages of `callbridge dev`",
     "callbridge.testing": "what users import in their tests",
@@ -861,6 +872,11 @@ CALLED_BY_LIBRARIES = {
     "capture_signals": "uvicorn",
     "handle_events": "uvicorn",
     "emit": "logging",
+    "add_listener": "the OpenAI Agents SDK",
+    "remove_listener": "the OpenAI Agents SDK",
+    "send_event": "the OpenAI Agents SDK",
+    "send_event_if": "the OpenAI Agents SDK",
+    "update_agent": "who uses the OpenAI Agents SDK",
     "handle_exit": "uvicorn",
     "handle_websocket_upgrade": "uvicorn",
     "main_loop": "uvicorn",

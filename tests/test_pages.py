@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import callbridge
-from callbridge import fields, testing
+from callbridge import fields, openai_agents, testing
 
 PAGES = Path(__file__).parents[1] / "docs" / "reference"
 
@@ -19,5 +19,6 @@ def test_what_is_offered_stands_in_the_reference() -> None:
         *callbridge.__all__,
         *(f"fields.{name}" for name in fields.__all__),
         *(f"testing.{name}" for name in testing.__all__),
+        *(f"openai_agents.{name}" for name in openai_agents.__all__),
     ]
     assert sorted(shown) == sorted(offered)

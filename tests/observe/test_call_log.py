@@ -107,6 +107,10 @@ CASES = [
         agent_facts.StepEntered("book", "asked"),
         line("step_entered", step="book", because="asked", ends=False),
     ),
+    (
+        agent_facts.GuestChanged("Billing", "transfer_to_billing"),
+        line("guest_changed", agent="Billing", because="transfer_to_billing"),
+    ),
     (agent_facts.AttemptFailed("book", "find"), line("attempt_failed", step="book", tool="find")),
     (
         CallerWordsRated("item_1", 90),

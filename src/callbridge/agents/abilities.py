@@ -5,7 +5,8 @@ no clock and no model. Where it stands changes only with a fact, its own or anot
 tells the model, and which tools the model has, is derived from that: `AgentInCall` looks after everything
 that happens, and amends the session when it has changed.
 
-Most abilities need no more than that. One may also be a `Preparing`, a `Hearing` or a `Running` one.
+Most abilities need no more than that. One may also be a `Preparing`, a `Hearing`, a `Watching` or a `Running`
+one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from callbridge.agents.tools.tool import ToolResult
     from callbridge.call.facts import Fact
     from callbridge.call.wants import KeysWanted
+    from callbridge.wire.realtime_events import ServerEvent
 
 PREPARED_WITHIN_S: Final = 1.0
 """What an ability has before the stream is admitted. The caller waits meanwhile."""
@@ -75,6 +77,14 @@ class Hearing(Protocol):
 
     def hears(self, by: Literal["agent", "caller"], item_id: str, words: str) -> None:
         """A piece of an item's words, as it comes. Those of the agent come before they are heard."""
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """An ability that sees what the model says of its responses and items: no audio, no piece of words."""
+
+    def model_says(self, event: ServerEvent) -> None:
+        """The model of the present session says this, and the core has taken it."""
 
 
 @runtime_checkable

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from callbridge.agents.context import About
     from callbridge.agents.detection import SemanticVad, ServerVad
     from callbridge.agents.flow.flow import Flow
+    from callbridge.agents.guest import Guest
     from callbridge.agents.recording.recording import Recording
     from callbridge.agents.texting.texts import Texts
     from callbridge.agents.texts import Text
@@ -116,6 +117,9 @@ class Agent:
             return "7 to 18"
         ```
     """
+
+    guest: Guest | None = None
+    """What it stands for, where another library runs it."""
 
     def __init__(
         self,

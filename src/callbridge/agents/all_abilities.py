@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import structlog
 
-from callbridge.agents.abilities import PREPARED_WITHIN_S, Hearing, Preparing, Running
+from callbridge.agents.abilities import PREPARED_WITHIN_S, Hearing, Preparing, Running, Watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from callbridge.agents.tools.tool import ToolResult
     from callbridge.call.facts import Fact
     from callbridge.call.wants import KeysWanted
+    from callbridge.wire.realtime_events import ServerEvent
 
     Kind = TypeVar("Kind")
 
@@ -87,6 +88,17 @@ class AllAbilities:
                 hears(by, item_id, words)
 
         return hear if hearing else None
+
+    @property
+    def watcher(self) -> Callable[[ServerEvent], None] | None:
+        """Who is to be told what the model says; None where none of them watches."""
+        watching = [one.model_says for one in self._abilities if isinstance(one, Watching)]
+
+        def watch(event: ServerEvent) -> None:
+            for model_says in watching:
+                model_says(event)
+
+        return watch if watching else None
 
     # --- When they run
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from callbridge.call.facts import Fact
     from callbridge.call.outcomes import TextOutcome
     from callbridge.wire.realtime_commands import FunctionTool
+    from callbridge.wire.realtime_events import ServerEvent
 
 MOMENT_S: Final = 1.0
 """What takes longer than this is covered by words or a soft sound. Most look-ups are done before, and the
@@ -178,6 +179,11 @@ class AgentInCall:
         """Who is to be told both sides' words as they come; None where nobody listens."""
         return self._abilities.hearer
 
+    @property
+    def watcher(self) -> Callable[[ServerEvent], None] | None:
+        """Who is to be told what the model says, but for audio and pieces of words; None: nobody watches."""
+        return self._abilities.watcher
+
     def _restore(self, fact: Fact) -> None:
         self._unended.restore(fact)
         self.texts.restore(fact)
@@ -231,6 +237,8 @@ class AgentInCall:
         """
         if (fact := self.wants.take_fact()) is not None:
             return fact
+        if self.wants.take_change():
+            self._is_stale = True
         if self._is_stale:
             if (session := self._session_now()) != self._session:
                 self._session = session

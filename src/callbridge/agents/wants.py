@@ -30,6 +30,8 @@ class Wants:
         self._waiting: deque[w.Want] = deque()
         self._withdrawn: set[str] = set()
         """Works that are not to run after all."""
+        self._has_changed = False
+        """What an ability is has changed without a fact."""
         self._written = asyncio.Event()
         self._ids = itertools.count(1)
 
@@ -52,6 +54,16 @@ class Wants:
         else:
             with contextlib.suppress(RuntimeError):  # The process ends: nobody takes anything any more.
                 self._loop.call_soon_threadsafe(self._written.set)
+
+    def changed(self) -> None:
+        """What an ability tells the model, or has as tools, has changed without a fact. On the loop alone."""
+        self._has_changed = True
+        self._written.set()
+
+    def take_change(self) -> bool:
+        """Whether that was said since it was asked last."""
+        has_changed, self._has_changed = self._has_changed, False
+        return has_changed
 
     def withdraw(self, work_id: str) -> None:
         """A work is not to run after all, if nobody has taken it yet."""

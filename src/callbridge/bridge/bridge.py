@@ -30,7 +30,7 @@ from callbridge.call.facts import Fact, StreamEnded
 from callbridge.call.flood import PhoneRate
 from callbridge.call.machine import CallMachine
 from callbridge.call.phases import Phase
-from callbridge.wire import media_streams, realtime_commands
+from callbridge.wire import media_streams, realtime_commands, realtime_events
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -99,6 +99,8 @@ class Bridge:
         self._traces = logging.getLogger().isEnabledFor(logging.DEBUG)
         """Asked once: a debug line that goes nowhere costs as much as a frame of audio."""
         self._follower: HearWords | None = None
+        self._watcher: Callable[[realtime_events.ServerEvent], None] | None = None
+        """Of the agent: told what the model says, once the core has taken it."""
         self._has_ended = False
         """The stream has: the phone is to be closed, and the call may linger."""
         self._is_over = False
@@ -166,6 +168,8 @@ class Bridge:
         event = self.relay.from_model(text, self._loop.time())
         if event is not None:
             self.tell(event)
+            if self._watcher is not None and isinstance(event, realtime_events.ServerEvent):
+                self._watcher(event)
 
     def spare_said(self, text: str | bytes) -> None:
         """One event of the second session, which has no say in the call yet."""
@@ -364,6 +368,7 @@ class Bridge:
                 self.relay.serve(call)
                 assert self._agent is not None, "the agent comes with the call"
                 self._agent.begin(self._tasks)
+                self._watcher = self._agent.watcher
                 self._share_words()
                 self._side = AgentSide(call, self._agent, self._kept, self._note_passing)
                 self.own(self._hear_agent(self._side), "agent")

@@ -29,6 +29,15 @@ class StepEntered(BaseFact, frozen=True):
     """The agent says its last words in it."""
 
 
+class GuestChanged(BaseFact, frozen=True):
+    """Of the agents that another library runs together in this call, another one speaks from now on."""
+
+    agent: str
+    """Its name there."""
+    because: str = ""
+    """The tool by which the model has handed the call over; empty where the user's code has."""
+
+
 class AttemptFailed(BaseFact, frozen=True):
     """A tool of the flow's step has failed, or refused what it was given."""
 
@@ -90,7 +99,7 @@ class CallerTexted(BaseFact, frozen=True):
 
 
 OF_AGENTS: Final = (
-    *(ValuesSet, StepEntered, AttemptFailed),
+    *(ValuesSet, StepEntered, GuestChanged, AttemptFailed),
     *(FieldKept, FieldRefused, Captured, CaptureDelivered),
 )
 """All of them: whoever goes on with a call needs each."""

@@ -19,6 +19,7 @@ from callbridge.call.agent_facts import (
     CaptureDelivered,
     FieldKept,
     FieldRefused,
+    GuestChanged,
     StepEntered,
     ValuesSet,
 )
@@ -346,6 +347,7 @@ Fact: TypeAlias = (
     | CallAnalysed
     | ValuesSet
     | StepEntered
+    | GuestChanged
     | AttemptFailed
     | FieldKept
     | FieldRefused

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from callbridge.agents.choosing.choice import Roster
     from callbridge.agents.flow.flow import Flow
     from callbridge.agents.flow.steps import Step
+    from callbridge.agents.guest import Guest
     from callbridge.agents.tools.given import AnyTool
     from callbridge.agents.tools.tool import Manner
     from callbridge.agents.transfers.destination import Destination
@@ -84,6 +85,7 @@ def lines_of(name: str, agent: Agent) -> Iterator[str]:
     yield f"Agent {name}"
     yield from (f"  {what}: {value}" for what, value in _traits(agent))
     yield from _part("Tools", (line for tool in agent.toolbox.tools for line in _tool_lines(tool)))
+    yield from () if agent.guest is None else _guest(agent.guest)
     yield from _part("Forms", (line for form in agent.forms.values() for line in _form(form)))
     yield from _part("Transfers", (line for one in agent.destinations.values() for line in _destination(one)))
     yield from _part("Keys", _keys(agent))
@@ -97,8 +99,11 @@ def lines_of(name: str, agent: Agent) -> Iterator[str]:
 
 def _traits(agent: Agent) -> Iterator[tuple[str, str]]:
     """What was said of it; what was left open the settings fill in."""
-    yield "instructions", _words(agent.instructions)
-    yield "greeting", _words(agent.greeting)
+    if agent.guest is None:
+        yield "instructions", _words(agent.instructions)
+    else:
+        yield "instructions", _words(agent.guest.instructions or "(a function, or none)")
+    yield "greeting", _words("(the model's own)" if agent.greeting == "" else agent.greeting)
     for what in (
         "voice",
         "language",
@@ -115,6 +120,14 @@ def _traits(agent: Agent) -> Iterator[tuple[str, str]]:
         yield "texts", ", ".join(filter(None, (*agent.texts.templates, own)))
     if agent.values is not None:
         yield "values", f"{agent.values.__name__}: {', '.join(agent.values.model_fields)}"
+
+
+def _guest(guest: Guest) -> Iterator[str]:
+    """The agents of another library that the call may be handed to, each with its tools."""
+    for name, tools in guest.tools.items():
+        lines = [line for tool in tools for line in _tool_lines(tool)]
+        yield from _part(f"{name}, of the {guest.library}", iter(lines or ["has no tools"]))
+    yield from _part("Left out", iter(guest.left_out))
 
 
 def _keys(agent: Agent) -> Iterator[str]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _OF_STRANGERS: Final = frozenset({EndReason.REJECTED_AUTH, EndReason.REJECTED_PROTOCOL})
 """How a stream ends that never was a call: anybody may have sent it, as often as they like."""
 _OF_AGENTS: Final = (
-    *(agent_facts.StepEntered, agent_facts.AttemptFailed, CallerWordsRated),
+    *(agent_facts.StepEntered, agent_facts.AttemptFailed, CallerWordsRated, agent_facts.GuestChanged),
     *(agent_facts.FieldKept, agent_facts.FieldRefused),
     *(agent_facts.Captured, agent_facts.CaptureDelivered),
     *(facts.KeysPressed, facts.SessionAmended, facts.Said),

@@ -92,6 +92,8 @@ def _of_agent(fact: Fact) -> _Told:
     match fact:
         case of_agent.StepEntered():
             return f"Step {fact.step}", {"because": fact.because, "ends": fact.ends or None}
+        case of_agent.GuestChanged():
+            return f"{fact.agent} speaks", {"because": fact.because or None}
         case of_agent.AttemptFailed():
             return f"The tool {fact.tool} failed in step {fact.step}", {}
         case facts.GuardrailTripped():

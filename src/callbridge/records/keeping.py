@@ -162,6 +162,7 @@ HOLDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Holds]]] = {
     # Agents.
     agent_facts.ValuesSet: {"values": _W},
     agent_facts.StepEntered: {"step": _N, "because": _N},
+    agent_facts.GuestChanged: {"agent": _N, "because": _N},
     agent_facts.AttemptFailed: {"step": _N, "tool": _N},
     agent_facts.FieldKept: {"form": _N, "field": _N, "value": _W},
     agent_facts.FieldRefused: {"form": _N, "field": _N},

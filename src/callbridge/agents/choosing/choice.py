@@ -102,7 +102,7 @@ class Roster:
             found = await asked_about(call, self._choose, CHOICE_TIMEOUT_S)
         except NoAnswer as none:
             return self._default_because(about, none.why)
-        name = next((name for name, agent in self.agents.items() if agent is found), None)
+        name = next((name for name, agent in self.agents.items() if _is_meant(agent, found)), None)
         if name is None:
             what = "an agent" if isinstance(found, Agent) else f"a {type(found).__name__}"
             known = ", ".join(self.agents)
@@ -116,6 +116,10 @@ class Roster:
 
     def _by_number(self, about: About) -> str:
         return self._by_called.get(spelled(about.called), self.default)
+
+
+def _is_meant(agent: Agent, found: object) -> bool:
+    return agent is found or (agent.guest is not None and agent.guest.of is found)
 
 
 def _check_name(name: str) -> None:

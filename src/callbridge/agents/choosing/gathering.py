@@ -1,19 +1,28 @@
 """Makes a roster of what a user has written: an agent, a mapping of numbers, or a function that chooses.
 
-An agent is called as it says itself, else as the variable that holds it.
+An agent is called as it says itself, else as the variable that holds it. One of the OpenAI Agents SDK is an
+agent, too: it becomes one of ours that stands for it.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from callbridge.agents.agent import Agent, AgentError, is_agent_name
 from callbridge.agents.choosing.choice import Choose, Roster
+from callbridge.agents.fault import AgentFault
+from callbridge.agents.openai_agents.recognising import is_guest
 from callbridge.agents.texts import function_in
+from callbridge.agents.tools.schema import ToolError
 
-Answering: TypeAlias = "Agent | Mapping[str, Agent] | Choose | Roster"
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
+    from callbridge.agents.openai_agents.recognising import Guest
+
+Answering: TypeAlias = "Agent | Guest | Mapping[str, Agent | Guest] | Choose | Roster"
 """Who answers: an agent, agents by called number, a function that chooses, or a roster."""
 
 ONE_AGENT: Final = "default"
@@ -23,7 +32,8 @@ USUAL: Final = ("agent", "default")
 """The variable of the agent that answers where the function cannot say who does."""
 
 WHAT_MAY_ANSWER: Final = (
-    "an Agent, a mapping of called numbers to agents, a function that chooses one, or a Roster"
+    "an Agent, a RealtimeAgent or RealtimeRunner of the OpenAI Agents SDK, a mapping of called numbers to "
+    "agents, a function that chooses one, or a Roster"
 )
 
 
@@ -42,27 +52,57 @@ def roster_of(
     """
     if isinstance(answering, Roster):
         return answering
-    if isinstance(answering, Agent):
-        return Roster({answering.name or name: answering})
+    guests = Guests()
+    if (agent := guests.agent_in(answering)) is not None:
+        return Roster({agent.name or name: agent})
     if isinstance(answering, Mapping):
-        return _by_number(answering, variables or {})
+        return _by_number(answering, variables or {}, guests)
     if _is_function(answering):
-        return _of_function(answering, _around(answering) if variables is None else variables)
+        choose: Choose = answering
+        return _of_function(choose, _around(choose) if variables is None else variables, guests)
     raise AgentError(f"a {type(answering).__name__} answers no call: give {WHAT_MAY_ANSWER}")
 
 
-def _is_function(answering: object) -> bool:
+class Guests:
+    """Those of the SDK that were found: each becomes one agent, wherever else it stands."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, Agent] = {}
+
+    def agent_in(self, value: object) -> Agent | None:
+        """The agent that `value` is, or that stands for it; None where it is neither.
+
+        Raises:
+            AgentError: it is one of the SDK, and cannot answer a call as it is.
+        """
+        if isinstance(value, Agent):
+            return value
+        if not is_guest(value):
+            return None
+        if id(value) not in self._made:
+            # With the SDK, which is an extra.
+            from callbridge.agents.openai_agents.hosting import guest  # noqa: PLC0415 - see the line above
+
+            try:
+                self._made[id(value)] = guest(value)
+            except (AgentFault, ToolError) as error:
+                raise AgentError(str(error)) from error
+        return self._made[id(value)]
+
+
+def _is_function(answering: object) -> TypeIs[Choose]:
     """A class can be called, too: `agent = callbridge.Agent` is a common slip."""
     return callable(answering) and not isinstance(answering, type)
 
 
-def _by_number(numbers: Mapping[Any, Any], variables: Mapping[str, object]) -> Roster:
-    names = _names_in(variables)
+def _by_number(numbers: Mapping[Any, Any], variables: Mapping[str, object], guests: Guests) -> Roster:
+    names = _names_in(variables, guests)
     agents: dict[str, Agent] = {}
     by_number: dict[str, str] = {}
-    for number, agent in numbers.items():
-        if not isinstance(number, str) or not isinstance(agent, Agent):
-            raise AgentError(f"{number!r}: {agent!r} is no called number, as text, with its agent")
+    for number, value in numbers.items():
+        agent = guests.agent_in(value)
+        if not isinstance(number, str) or agent is None:
+            raise AgentError(f"{number!r}: {value!r} is no called number, as text, with its agent")
         name = agent.name or names.get(id(agent), "")
         if not name:
             raise AgentError(f"the agent for {number} has no name: give it Agent(name=…), or a variable")
@@ -72,16 +112,16 @@ def _by_number(numbers: Mapping[Any, Any], variables: Mapping[str, object]) -> R
     return Roster(agents, default=by_number.get("*", first), numbers=by_number)
 
 
-def _of_function(choose: Choose, variables: Mapping[str, object]) -> Roster:
+def _of_function(choose: Choose, variables: Mapping[str, object], guests: Guests) -> Roster:
     """The agents with which the function can answer: those of its module, and those that it closes over."""
     agents: dict[str, Agent] = {}
-    for name, agent in _agents_in(variables):
+    for name, agent in _agents_in(variables, guests):
         if all(known is not agent for known in agents.values()):
             add_to(agents, agent.name or name, agent)
     if not agents:
         where = getattr(choose, "__module__", None) or "its module"
         raise AgentError(f"what chooses has no agent to answer with: make them variables of {where}")
-    usual = next((variables[name] for name in USUAL if isinstance(variables.get(name), Agent)), None)
+    usual = next((found for name in USUAL if (found := guests.agent_in(variables.get(name)))), None)
     default = next((name for name, agent in agents.items() if agent is usual), next(iter(agents)))
     return Roster(agents, default=default, choose=choose)
 
@@ -94,29 +134,31 @@ def _around(choose: Choose) -> Mapping[str, object]:
     return {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
 
 
-def _names_in(variables: Mapping[str, object]) -> dict[int, str]:
+def _names_in(variables: Mapping[str, object], guests: Guests) -> dict[int, str]:
     """The first name of each agent, by its identity."""
     names: dict[int, str] = {}
-    for name, agent in _agents_in(variables):
+    for name, agent in _agents_in(variables, guests):
         names.setdefault(id(agent), name)
     return names
 
 
-def _agents_in(variables: Mapping[str, object]) -> Iterator[tuple[str, Agent]]:
+def _agents_in(variables: Mapping[str, object], guests: Guests) -> Iterator[tuple[str, Agent]]:
     """Every agent with a name for it: of its variable, or of its key where it stands in a mapping.
 
     Those that have a variable of their own first: by it they are known, wherever else they stand.
     """
-    yield from ((name, value) for name, value in variables.items() if isinstance(value, Agent))
+    for name, value in variables.items():
+        if (agent := guests.agent_in(value)) is not None:
+            yield name, agent
     for value in variables.values():
         if isinstance(value, dict):
-            pairs = ((key if isinstance(key, str) else "", agent) for key, agent in value.items())
+            pairs = ((key if isinstance(key, str) else "", one) for key, one in value.items())
         elif isinstance(value, list | tuple):
-            pairs = (("", agent) for agent in value)
+            pairs = (("", one) for one in value)
         else:
             continue
-        for key, agent in pairs:
-            if isinstance(agent, Agent):
+        for key, one in pairs:
+            if (agent := guests.agent_in(one)) is not None:
                 yield (key if is_agent_name(key) else ""), agent
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from callbridge.agents.agent import Agent, AgentError
 from callbridge.agents.choosing.choice import Roster
 from callbridge.agents.choosing.gathering import add_to, roster_of
+from callbridge.agents.openai_agents.recognising import INSTALL, SDK, is_guest
 from callbridge.agents.written.reading import read_agent
 
 if TYPE_CHECKING:
@@ -85,6 +86,11 @@ def _imported(name: str, module_name: str) -> ModuleType:
             raise AgentError(
                 f"CALLBRIDGE_AGENT={name}: there is no module {error.name} in {folder}, nor is one installed"
             ) from error
+        if (error.name or "").partition(".")[0] == SDK:
+            raise AgentError(
+                f"CALLBRIDGE_AGENT={name}: {module_name} needs the OpenAI Agents SDK, which is missing: "
+                f"{INSTALL}"
+            ) from error
         raise _broken(name, module_name, error) from error
     except (Exception, SystemExit) as error:  # A user's module may raise anything while it is imported.
         raise _broken(name, module_name, error) from error
@@ -94,7 +100,9 @@ def _found_in(module: ModuleType, object_name: str, name: str) -> Any:
     """What the module has under this name; whether it can answer is judged by who gathers it."""
     found = getattr(module, object_name, None)
     if found is None:
-        agents = ", ".join(own for own, value in vars(module).items() if isinstance(value, Agent))
+        agents = ", ".join(
+            own for own, value in vars(module).items() if isinstance(value, Agent) or is_guest(value)
+        )
         meant = f"; did you mean {agents}?" if agents else f", in {module.__file__}"
         raise AgentError(f"CALLBRIDGE_AGENT={name}: {module.__name__} has no {object_name}{meant}")
     return found

@@ -80,7 +80,7 @@ class GivenTool:
             return failed(self.name, error)
         return None
 
-    async def answer_async(self, arguments: str, call: Call[Any]) -> ToolResult:
+    async def answer_async(self, arguments: str, call: Call[Any], _call_id: str = "") -> ToolResult:
         """Reads `arguments` (JSON text) and answers. Never raises."""
         try:
             answered: Any = self._answer(_read(arguments), call)

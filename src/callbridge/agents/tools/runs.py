@@ -77,7 +77,7 @@ class ToolRuns:
             return instead
         if isinstance(tool, Tool) and tool.is_plain:
             return await self._run_plain(tool, asked, ends_at, limit_s)
-        work = partial(tool.answer_async, asked.arguments, self._call)
+        work = partial(tool.answer_async, asked.arguments, self._call, asked.call_id)
         return await self._run_async(tool, work, ends_at, limit_s)
 
     async def _wait_for_place(self, ends_at: float, stop: asyncio.Future[None]) -> ToolResult | None:

@@ -190,7 +190,7 @@ class Tool:
         except BaseException as error:  # noqa: BLE001  # A user's code may raise anything; the call goes on.
             return failed(self.name, error)
 
-    async def answer_async(self, arguments: str, call: Call[Any]) -> ToolResult:
+    async def answer_async(self, arguments: str, call: Call[Any], _call_id: str = "") -> ToolResult:
         """The same of an async function."""
         try:
             result: Any = self._function(**self._read(arguments), **dict.fromkeys(self._calls, call))

@@ -1,0 +1,28 @@
+"""An agent that somebody else's library runs, as far as the rest of the house sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from callbridge.agents.tools.given import AnyTool
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """What an `Agent` stands for that was made of another library's agent."""
+
+    library: str
+    """Whose it is, in words."""
+    of: object
+    """The user's own object."""
+    instructions: str | None
+    """What it starts with; None where a function of the user's says it."""
+    tools: Mapping[str, Sequence[AnyTool]]
+    """By the name of each agent to whom a call may be handed, first who begins: what is known before there is
+    one. What is decided in the call (`is_enabled`, MCP servers) may add to it, or take away."""
+    left_out: Sequence[str] = ()
+    """What the library can set and a call has not, in words."""

@@ -1,0 +1,146 @@
+"""Makes an agent of ours that stands for one of the SDK. What a call has not is found here, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import structlog
+from agents import Handoff
+from agents.realtime import OpenAIRealtimeWebSocketModel, RealtimeAgent, RealtimeRunner, realtime_handoff
+
+from callbridge.agents.agent import Agent, is_agent_name
+from callbridge.agents.fault import AgentFault
+from callbridge.agents.guest import Guest
+from callbridge.agents.openai_agents.graph import reachable
+from callbridge.agents.openai_agents.host import Hosting
+from callbridge.agents.openai_agents.in_call import GuestInCall
+from callbridge.agents.openai_agents.recognising import is_guest
+from callbridge.agents.openai_agents.settings import as_ours
+from callbridge.agents.openai_agents.tools import HostedTool
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from agents.realtime import RealtimePlaybackTracker, RealtimeRunConfig, RealtimeSession
+    from pydantic import BaseModel
+    from typing_extensions import Unpack
+
+    from callbridge.agents.agent import ReasoningEffort, Summarise
+    from callbridge.agents.analysis import Analysis
+    from callbridge.agents.context import Call
+    from callbridge.agents.detection import SemanticVad, ServerVad
+    from callbridge.agents.recording.recording import Recording
+    from callbridge.agents.texting.texts import Texts
+    from callbridge.agents.texts import Text
+    from callbridge.agents.tools.given import AnyTool
+    from callbridge.agents.transfers.destination import Destination
+
+
+class OfAgent(TypedDict, total=False):
+    """What of `Agent` may be said beside the SDK's agent. See there."""
+
+    name: str
+    voice: str | None
+    language: str | None
+    time_zone: str | None
+    model: str | None
+    turn_detection: ServerVad | SemanticVad | None
+    reasoning_effort: ReasoningEffort | None
+    tool_timeout_s: float | None
+    spend_max: float | None
+    values: type[BaseModel] | None
+    summarise: Summarise | None
+    tools: Iterable[Callable[..., object] | AnyTool]
+    can_press_keys: bool
+    greeting_interruptible: bool
+    person_key: str
+    texts: Texts | None
+    transfers: Iterable[Destination]
+    analysis: Analysis | None
+    recording: Recording | None
+
+
+def guest(
+    agent: RealtimeAgent[Any] | RealtimeRunner,
+    *,
+    context: Callable[..., Any] | None = None,
+    events: Callable[[RealtimeSession, Call[Any]], Awaitable[None]] | None = None,
+    playback_tracker: Callable[[Call[Any]], RealtimePlaybackTracker] | None = None,
+    greeting: Text | None = "",
+    can_hang_up: bool = False,
+    **more: Unpack[OfAgent],
+) -> Agent:
+    """An agent that stands for one of the OpenAI Agents SDK, whose own session does what that is made of.
+
+    `CALLBRIDGE_AGENT=module:name` takes a `RealtimeAgent` or a `RealtimeRunner` as it is. This is for who has
+    more to say.
+
+    Args:
+        agent: the agent that begins, or a runner with it and its configuration.
+        context: makes what the SDK's tools find as `context` of a call: a function of the call, may be async,
+            has a second. Without it that is the `Call`.
+        events: an async function that gets the SDK's session and the call, and may read `async for event in
+            session`, approve tools, send messages. It runs as long as the call. Without it a tool that needs
+            approval is refused.
+        playback_tracker: makes a tracker for a call; it is told what the caller has heard.
+        greeting: see `Agent`; by default the model finds its first words, as its instructions tell it.
+        can_hang_up: whether the model has the tool `end_call` beside those of the SDK's agent.
+        more: what else `Agent` takes, but `instructions` and `flow`. It goes before the model settings of a
+            runner.
+
+    Raises:
+        AgentFault: this is no agent of the SDK, or something of it cannot be so.
+        ToolError: one of its tools cannot be one of a call.
+
+    Example:
+        ```python
+        agent = guest(triage_agent, greeting="Harbour Airline, good day!", can_hang_up=True)
+        ```
+    """
+    start, config, left_out = _read(agent)
+    taken, not_taken = as_ours(config.get("model_settings") or {})
+    agents = reachable(start)
+    settings: dict[str, Any] = {"name": _name_of(start)} | taken | dict(more)
+    made = Agent(instructions="", greeting=greeting, can_hang_up=can_hang_up, **settings)
+    made.guest = _shown(agent, agents, [*left_out, *not_taken])
+    made.toolbox.reserve({tool.name for tools in made.guest.tools.values() for tool in tools})
+    hosting = Hosting(start, agents, config, context, events, playback_tracker)
+    made.abilities.append(lambda wants, _about: GuestInCall(hosting, wants))
+    return made
+
+
+def _read(agent: object) -> tuple[RealtimeAgent[Any], RealtimeRunConfig, list[str]]:
+    """Who begins, with what configuration, and what of a runner a call has not."""
+    if not is_guest(agent):
+        kind = type(agent).__name__
+        hint = "; a text agent can be a tool of one" if kind == "Agent" else ""
+        raise AgentFault(f"a {kind} is no RealtimeAgent and no RealtimeRunner of the OpenAI Agents SDK{hint}")
+    if isinstance(agent, RealtimeAgent):
+        return agent, {}, []
+    # A runner has no other way of saying what it was made of.
+    start, config, model = agent._starting_agent, agent._config, agent._model
+    left_out = [] if type(model) is OpenAIRealtimeWebSocketModel else [f"model={type(model).__name__}"]
+    return start, config or {}, left_out
+
+
+def _shown(of: object, agents: Mapping[str, RealtimeAgent[Any]], left_out: list[str]) -> Guest:
+    """What is known of it before there is a call. What a call has not of it is told in the log as well."""
+    start = next(iter(agents.values()))
+    left_out += [f"prompt of {one.name}: write its instructions out" for one in agents.values() if one.prompt]
+    if left_out:
+        log = structlog.get_logger()
+        log.warning("openai_agents_left_out", agent=start.name, settings="; ".join(left_out))
+    instructions = start.instructions if isinstance(start.instructions, str) else None
+    tools = {name: _tools_of(one) for name, one in agents.items()}
+    return Guest("OpenAI Agents SDK", of, instructions, tools, tuple(left_out))
+
+
+def _tools_of(agent: RealtimeAgent[Any]) -> list[HostedTool]:
+    """Those that are known before there is a call."""
+    handoffs = [one if isinstance(one, Handoff) else realtime_handoff(one) for one in agent.handoffs]
+    return [HostedTool(tool) for tool in (*agent.tools, *handoffs)]
+
+
+def _name_of(agent: RealtimeAgent[Any]) -> str:
+    """Its own name where a call can be told of it; otherwise that of its variable, as with any agent."""
+    return agent.name if is_agent_name(agent.name) else ""

@@ -1,0 +1,208 @@
+"""The call, as the SDK's session sees its model: a `RealtimeModel` without a socket.
+
+What the session sends is wanted of the call, or answers a tool that the model waits for. What a call has no
+use for is an error of which the session is told, and never a fault of the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from agents.realtime import (
+    RealtimeModel,
+    RealtimeModelErrorEvent,
+    RealtimeModelSendAudio,
+    RealtimeModelSendInterrupt,
+    RealtimeModelSendSessionUpdate,
+    RealtimeModelSendToolOutput,
+    RealtimeModelSendUserInput,
+)
+
+from callbridge.agents.openai_agents.telling import function_call
+from callbridge.agents.openai_agents.tools import HostedTool
+from callbridge.agents.tools.schema import ToolError
+from callbridge.agents.tools.toolbox import TOOLS_MAX
+from callbridge.call import wants as w
+
+if TYPE_CHECKING:
+    from agents.realtime import (
+        RealtimeModelConfig,
+        RealtimeModelEvent,
+        RealtimeModelListener,
+        RealtimeModelSendEvent,
+        RealtimeSessionModelSettings,
+    )
+
+    from callbridge.agents.openai_agents.tools import Ask
+    from callbridge.agents.wants import Wants
+
+UNTOLD_MAX: Final = 2_000
+"""Events that wait for listeners of the user's. A lively call has some fifty in a second."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Asked:
+    """A tool that the session does at the moment."""
+
+    output: asyncio.Future[RealtimeModelSendToolOutput]
+    decided: asyncio.Event = field(default_factory=asyncio.Event)
+    """One that needs approval is approved, or has its answer because it is not."""
+    is_for_good: bool = False
+    """It was approved for the rest of the call."""
+
+
+class CallModel(RealtimeModel):
+    """The model of one session of the SDK, in one call.
+
+    Args:
+        wants: what the call is wanted to do.
+        ask: runs a tool that the model calls.
+    """
+
+    def __init__(self, wants: Wants, ask: Ask) -> None:
+        self._wants, self._ask = wants, ask
+        self.instructions = ""
+        self.tools: tuple[HostedTool, ...] = ()
+        self.is_connected = self.is_over = False
+        self.settings_taken = 0
+        """How often it was said what the session is to be."""
+        self.asked: dict[str, Asked] = {}
+        """By its `call_id`."""
+        self._listeners: list[RealtimeModelListener] = []
+        self._untold: asyncio.Queue[tuple[RealtimeModelEvent, RealtimeModelListener | None]] = asyncio.Queue(
+            UNTOLD_MAX
+        )
+        """With who is told of it already."""
+        self._has_overflown = False
+        self.said: tuple[str, str] | None = None
+        """The response and the item of which the caller was told words last."""
+
+    # --- The SDK's side -------------------------------------------------------------------------------
+
+    async def connect(self, options: RealtimeModelConfig) -> None:
+        """The call has its own connections: kept is what the session is to be."""
+        self._take(options.get("initial_model_settings", {}))
+        self.is_connected = True
+
+    def add_listener(self, listener: RealtimeModelListener) -> None:
+        """See `RealtimeModel`."""
+        if listener not in self._listeners:
+            self._listeners.append(listener)
+
+    def remove_listener(self, listener: RealtimeModelListener) -> None:
+        """See `RealtimeModel`."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
+    async def send_event(self, event: RealtimeModelSendEvent) -> None:
+        """See `RealtimeModel`. Nothing here waits: it is wanted in the order of sending."""
+        self._send(event)
+
+    async def send_event_if(self, event: RealtimeModelSendEvent, send_if: Callable[[], bool]) -> bool:
+        """See `RealtimeModel`. Asked and sent in one step of the loop, so nothing comes in between."""
+        if not send_if():
+            return False
+        self._send(event)
+        return True
+
+    async def close(self) -> None:
+        """The call ends by itself."""
+
+    # --- The call's side ------------------------------------------------------------------------------
+
+    def tell(self, event: RealtimeModelEvent, told: RealtimeModelListener | None = None) -> None:
+        """All listeners are to be told this, behind what they are to be told already; `told` knows it."""
+        if self.is_over:
+            return
+        try:
+            self._untold.put_nowait((event, told))
+        except asyncio.QueueFull:
+            if not self._has_overflown:
+                _log.warning("openai_agents_events_lost", reason="a listener takes too long")
+            self._has_overflown = True
+
+    async def all_told(self) -> None:
+        """Returns when all listeners have been told all."""
+        await self._untold.join()
+
+    async def tell_next(self) -> None:
+        """Tells the listeners the next event, one listener after the other."""
+        event, told = await self._untold.get()
+        try:
+            for listener in tuple(self._listeners):
+                if listener is not told:
+                    await listener.on_event(event)
+        finally:
+            self._untold.task_done()
+
+    # --- What the session wants -----------------------------------------------------------------------
+
+    def _send(self, event: RealtimeModelSendEvent) -> None:
+        match event:
+            case RealtimeModelSendToolOutput():
+                self._answered(event)
+            case RealtimeModelSendSessionUpdate(session_settings):
+                self._take(session_settings)
+            case RealtimeModelSendUserInput(user_input):
+                self._told(user_input)
+            case RealtimeModelSendInterrupt():
+                self._stop(event)
+            case RealtimeModelSendAudio():
+                self._refuse("audio", "the caller is heard over the telephone, and nothing else is")
+            case _:
+                self._refuse("a raw message", "callbridge alone speaks with the vendor's server")
+
+    def _take(self, settings: RealtimeSessionModelSettings) -> None:
+        """What the session is to be. Only words and tools: audio stays as it is, and so does the voice."""
+        self.settings_taken += 1
+        self.instructions = settings.get("instructions", "")
+        tools: dict[str, HostedTool] = {}
+        for tool in (*settings.get("tools", ()), *settings.get("handoffs", ())):
+            try:
+                hosted = HostedTool(tool, self._ask)
+            except ToolError as error:
+                _log.warning("openai_agents_tool_left_out", reason=str(error))
+            else:
+                tools[hosted.name] = hosted
+        if len(tools) > TOOLS_MAX:
+            _log.warning(
+                "openai_agents_tool_left_out", reason=f"the model takes no more than {TOOLS_MAX} tools"
+            )
+        self.tools = tuple(tools.values())[:TOOLS_MAX]
+        self._wants.changed()
+
+    def _answered(self, event: RealtimeModelSendToolOutput) -> None:
+        call = event.tool_call
+        asked = self.asked.get(call.call_id)
+        if asked is None or asked.output.done():
+            _log.info("openai_agents_output_late", tool=call.name)
+            return
+        self.tell(function_call(call.call_id, call.name, call.arguments, event.output))
+        asked.output.set_result(event)
+        asked.decided.set()
+
+    def _told(self, user_input: object) -> None:
+        if isinstance(user_input, str):
+            text = user_input
+        else:
+            content = user_input.get("content", ()) if isinstance(user_input, Mapping) else ()
+            parts = [part for part in content if isinstance(part, Mapping)]
+            text = "\n".join(str(part["text"]) for part in parts if part.get("text"))
+            if any(part.get("type") != "input_text" for part in parts):
+                self._refuse("an image", "a call takes text; say in words what it shows")
+        if text:
+            self._wants.add(w.AgentTells(text, is_callers=True))
+
+    def _stop(self, event: RealtimeModelSendInterrupt) -> None:
+        """What the agent says is not to be heard any further, if it is still what is meant."""
+
+    def _refuse(self, what: str, why: str) -> None:
+        message = f"{what} cannot be sent: {why}"
+        _log.warning("openai_agents_not_sent", reason=message)
+        self.tell(RealtimeModelErrorEvent({"message": message}))

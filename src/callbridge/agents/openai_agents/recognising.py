@@ -1,0 +1,26 @@
+"""Whether something is an agent of the Agents SDK, found out without importing the SDK."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from agents.realtime import RealtimeAgent, RealtimeRunner
+    from typing_extensions import TypeIs
+
+    Guest: TypeAlias = RealtimeAgent[Any] | RealtimeRunner
+    """What the SDK has that can answer a call: an agent, or a runner with one and its configuration."""
+
+SDK: Final = "agents"
+"""What the package `openai-agents` is imported as."""
+
+INSTALL: Final = "pip install 'callbridge[openai-agents]'"
+
+_GUESTS: Final = frozenset(
+    {("agents.realtime.agent", "RealtimeAgent"), ("agents.realtime.runner", "RealtimeRunner")}
+)
+
+
+def is_guest(value: object) -> TypeIs[Guest]:
+    """Whether `value` is a `RealtimeAgent` or a `RealtimeRunner`, or of a class made of one."""
+    return any((kind.__module__, kind.__qualname__) in _GUESTS for kind in type(value).__mro__)

@@ -1,0 +1,82 @@
+"""The SDK's own session in a call: who approves a tool does not run it, and nobody must read its events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from agents.realtime import RealtimeSession
+
+from callbridge.call.agent_facts import GuestChanged
+
+if TYPE_CHECKING:
+    from agents.realtime import RealtimeAgent, RealtimeRunConfig
+
+    from callbridge.agents.openai_agents.model import CallModel
+    from callbridge.agents.wants import Wants
+
+UNREAD_MAX: Final = 10_000
+"""Events that wait for a function of the user's which does not read them. Behind it the oldest go."""
+
+_log = structlog.get_logger()
+
+
+class CallSession(RealtimeSession):
+    """The session of one call.
+
+    A tool runs in the task that waits for it (`async_tool_calls` is off): so its time is the call's to bound.
+
+    Args:
+        model: stands for the call.
+        agent: who answers.
+        context: what the user's code is given.
+        config: as the user's runner has it.
+        wants: what the call is wanted to do.
+    """
+
+    def __init__(
+        self,
+        model: CallModel,
+        agent: RealtimeAgent[Any],
+        context: object,
+        config: RealtimeRunConfig,
+        wants: Wants,
+    ) -> None:
+        awaited: RealtimeRunConfig = {**config, "async_tool_calls": False}
+        super().__init__(model, agent, context, None, awaited)
+        self._calls, self._wants = model, wants
+        self._has_overflown = False
+
+    async def approve_tool_call(self, call_id: str, *, always: bool = False) -> None:
+        """See `RealtimeSession`. The tool runs where it is waited for, and not where nobody does any more."""
+        asked = self._calls.asked.get(call_id)
+        if asked is None:
+            _log.info("openai_agents_approved_late", call_id=call_id)
+            return
+        asked.is_for_good = always
+        asked.decided.set()
+
+    async def run_approved(self, call_id: str, *, always: bool) -> None:
+        """Runs a tool that was approved."""
+        await super().approve_tool_call(call_id, always=always)
+
+    async def update_agent(self, agent: RealtimeAgent[Any]) -> None:
+        """See `RealtimeSession`. It counts from the next turn boundary on."""
+        await super().update_agent(agent)
+        self._wants.add(GuestChanged(agent.name))
+
+    def awaits_approval(self, call_id: str) -> bool:
+        """Whether a tool is not run before it is approved."""
+        return call_id in self._pending_tool_calls
+
+    def forget(self, call_id: str) -> None:
+        """Nobody waits for a tool any longer: it may not be approved any more."""
+        self._pending_tool_calls.pop(call_id, None)
+
+    def drop_unread(self) -> None:
+        """The oldest events go that nobody reads."""
+        while self._event_queue.qsize() > UNREAD_MAX:
+            self._event_queue.get_nowait()
+            if not self._has_overflown:
+                _log.warning("openai_agents_events_lost", reason="the function `events` does not read them")
+            self._has_overflown = True
