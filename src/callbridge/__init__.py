@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         unreached,
         visited,
     )
+    from callbridge.agents.mcp.servers import McpServer
     from callbridge.agents.recording.recording import Recording
     from callbridge.agents.texting.texts import Texts
     from callbridge.agents.tools.of_steps import tool
@@ -66,6 +67,7 @@ __all__ = [
     "Line",
     "LiveFact",
     "LiveWords",
+    "McpServer",
     "Recording",
     "Reply",
     "Roster",
@@ -121,6 +123,7 @@ _WHERE = {
         "unreached",
         "visited",
     ),
+    "agents.mcp.servers": ("McpServer",),
     "agents.recording.recording": ("Recording",),
     "agents.texting.texts": ("Texts",),
     "agents.tools.of_steps": ("tool",),

@@ -83,7 +83,7 @@ def test_every_example_is_played() -> None:
 @pytest.mark.heavy
 def test_the_examples_are_typed(tmp_path: Path) -> None:
     """As strictly as a user may want to have it."""
-    files = written([README, AGENTS, GUIDE, "docs/reference/fields.md"], tmp_path)
+    files = written([README, AGENTS, GUIDE, "docs/mcp.md", "docs/reference/fields.md"], tmp_path)
     command = [sys.executable, "-m", "mypy", "--no-error-summary", *map(str, files)]
     checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
     assert (checked.stdout, checked.returncode) == ("", 0)

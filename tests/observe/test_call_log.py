@@ -126,6 +126,7 @@ CASES = [
         agent_facts.CaptureDelivered("booking", "answered"),
         line("capture_delivered", form="booking", outcome="answered"),
     ),
+    (agent_facts.McpToolsChanged("till", 3), line("mcp_tools_changed", server="till", tools=3)),
     (rf.ConsentGiven("asked", "May we record this?"), line("consent_given", how="asked")),
     (rf.ConsentRefused(), line("consent_refused")),
     (rf.RecordingBegan("CA1-MZ1"), line("recording_began", name="CA1-MZ1")),

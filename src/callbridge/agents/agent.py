@@ -11,6 +11,7 @@ from callbridge.agents.capture import Form
 from callbridge.agents.fault import AgentFault
 from callbridge.agents.forms.users_code import handler_of
 from callbridge.agents.languages.codes import LanguageFault, checked_language
+from callbridge.agents.mcp.servers import McpServer, OurServer
 from callbridge.agents.menu import MenuInCall, work_of
 from callbridge.agents.pressing import press_keys_tool
 from callbridge.agents.recording.in_call import RecordingInCall
@@ -99,6 +100,7 @@ class Agent:
         texts: which text messages it may send; without them the model sends none.
         flow: the steps of its conversations, each with instructions and tools of its own.
         transfers: people to whom it can put its callers through.
+        mcp_servers: MCP servers whose tools it has beside its own.
         analysis: what is asked about its calls when they are over, where calls are analysed.
         recording: has its calls recorded, and says how the caller is asked; without it none is.
 
@@ -145,6 +147,7 @@ class Agent:
         texts: Texts | None = None,
         flow: Flow | None = None,
         transfers: Iterable[Destination] = (),
+        mcp_servers: Iterable[McpServer] = (),
         analysis: Analysis | None = None,
         recording: Recording | None = None,
     ) -> None:
@@ -166,21 +169,31 @@ class Agent:
         """By the names of tools: what runs in their place, made of the tool itself. For tests."""
         self.forms: dict[str, Form[Any]] = {}
         """What it captures, by name."""
+        self.texts, self.flow = texts, flow
+        self._take_tools(tools, can_hang_up=can_hang_up, can_press_keys=can_press_keys)
+        self.mcp_servers = _checked_servers(mcp_servers)
+        self._transfers = _transfer_plan(transfers, flow, self.language)
+        self.recording = recording
+        self._take_abilities(person_key)
+
+    def _take_tools(
+        self,
+        tools: Iterable[Callable[..., object] | AnyTool],
+        *,
+        can_hang_up: bool,
+        can_press_keys: bool,
+    ) -> None:
+        """Those that it is given, behind those that it has by itself."""
         if can_hang_up:
             self.toolbox.add(Tool(end_call))
-        self.texts = texts
-        if texts is not None:
+        if self.texts is not None:
             self.toolbox.reserve([SEND_TEXT])
-            for form in () if flow is None else flow.forms:
-                texts.check(form)
+            for form in () if self.flow is None else self.flow.forms:
+                self.texts.check(form)
         if can_press_keys:
             self.toolbox.add(press_keys_tool())
         for given in tools:
             self.toolbox.add(tool_of(given))
-        self.flow = flow
-        self._transfers = _transfer_plan(transfers, flow, self.language)
-        self.recording = recording
-        self._take_abilities(person_key)
 
     def _take_abilities(self, person_key: str) -> None:
         """What it can do in a call because of its flow, its recording and its destinations."""
@@ -199,6 +212,16 @@ class Agent:
         self.toolbox.reserve(recording.tool_names)
         left_out = frozenset[str]() if self.flow is None else self.flow.unrecorded
         self.abilities.append(lambda wants, _about: RecordingInCall(recording, wants, left_out))
+
+    @property
+    def has_abilities(self) -> bool:
+        """Whether it can do anything beside talking and running its tools."""
+        return bool(self.abilities or self.our_servers)
+
+    @property
+    def our_servers(self) -> tuple[OurServer, ...]:
+        """The MCP servers that we connect to for it."""
+        return tuple(server for server in self.mcp_servers if isinstance(server, OurServer))
 
     @property
     def destinations(self) -> Mapping[str, Destination]:
@@ -371,6 +394,19 @@ def _transfer_plan(transfers: Iterable[Destination], flow: Flow | None, language
     if flow is None:
         return TransferPlan(transfers, {}, {}, language)
     return TransferPlan(transfers, flow.transfers, flow.entered_transfers, language)
+
+
+def _checked_servers(servers: Iterable[McpServer]) -> tuple[McpServer, ...]:
+    checked = tuple(servers)
+    for server in checked:
+        if not isinstance(server, McpServer):
+            raise AgentFault(
+                f"mcp_servers: {server!r} is none; make one with McpServer.stdio or McpServer.http"
+            )
+    names = [server.name for server in checked]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise AgentFault(f"there are two MCP servers named {twice}; give one another name=…")
+    return checked
 
 
 def _checked_language(language: str | None) -> str | None:

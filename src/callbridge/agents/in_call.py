@@ -17,6 +17,7 @@ from callbridge.agents.all_abilities import AllAbilities
 from callbridge.agents.asking import answer_of
 from callbridge.agents.context import Call, Line, Spoken
 from callbridge.agents.earlier import told_of
+from callbridge.agents.mcp.in_call import McpInCall
 from callbridge.agents.outside import NoOutside
 from callbridge.agents.recording.in_call import RecordingInCall
 from callbridge.agents.texting.in_call import TextsInCall
@@ -35,8 +36,9 @@ from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.wishes import HangUp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from callbridge.agents.abilities import Ability
     from callbridge.agents.agent import Agent
     from callbridge.agents.context import About
     from callbridge.agents.outside import Outside
@@ -69,6 +71,13 @@ BEGUN: Final = (
 )
 
 
+def _abilities(agent: Agent, about: About, outside: Outside, wants: Wants) -> Iterator[Ability]:
+    yield from (make(wants, about) for make in agent.abilities)
+    if agent.our_servers:
+        taken = (*agent.toolbox.names, *agent.toolbox.reserved)
+        yield McpInCall(agent.our_servers, outside.mcp, taken, wants)
+
+
 class AgentInCall:
     """The agent of one stream. Made before the stream is admitted, with what is known of the call.
 
@@ -89,8 +98,9 @@ class AgentInCall:
         self.wants = Wants(self._loop)
         self.call: Call[Any] = Call(about, new_values(agent.values), self)
         self._confirmations = Confirmations()
-        self.texts = TextsInCall(agent.texts, about, outside or NoOutside(), self.wants)
-        self._abilities = AllAbilities(make(self.wants, about) for make in agent.abilities)
+        outside = outside or NoOutside()
+        self.texts = TextsInCall(agent.texts, about, outside, self.wants)
+        self._abilities = AllAbilities(_abilities(agent, about, outside, self.wants))
         self._transfers = self._abilities.first(TransfersInCall)
         self.recording = self._abilities.first(RecordingInCall)
         self.recorder: Recorder | None = None

@@ -1,10 +1,14 @@
-"""What the process does for an agent beyond its call: it sends texts. Given to `AgentInCall` from above."""
+"""What the process does for an agent beyond its call: it sends texts, and keeps connections with MCP servers.
+
+Given to `AgentInCall` from above.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
 
+from callbridge.agents.mcp.connections import Connections
 from callbridge.call.outcomes import TextOutcome
 
 
@@ -38,12 +42,19 @@ class TextResult:
 class Outside(Protocol):
     """What is beyond one call. No method raises because of a network."""
 
+    @property
+    def mcp(self) -> Connections:
+        """The process's connections with MCP servers."""
+
     async def send_text(self, text: OutgoingText) -> TextResult:
         """Sends `text` once at the most, within 10 s: that it begins is on disk before (`TextAsked`)."""
 
 
 class NoOutside:
-    """Where nothing can be sent: no account stands behind this process."""
+    """Where nothing can be sent: no account stands behind this process, and nobody keeps connections."""
+
+    def __init__(self) -> None:
+        self.mcp = Connections()
 
     async def send_text(self, text: OutgoingText) -> TextResult:
         """Refuses."""

@@ -98,8 +98,17 @@ class CallerTexted(BaseFact, frozen=True):
     words: str
 
 
+class McpToolsChanged(BaseFact, frozen=True):
+    """An MCP server has other tools than before: it has answered, was lost, or says so."""
+
+    server: str
+    """The agent's name for it."""
+    tools: int
+    """How many it has now."""
+
+
 OF_AGENTS: Final = (
     *(ValuesSet, StepEntered, GuestChanged, AttemptFailed),
     *(FieldKept, FieldRefused, Captured, CaptureDelivered),
 )
-"""All of them: whoever goes on with a call needs each."""
+"""Those that whoever goes on with a call needs."""

@@ -20,6 +20,7 @@ from callbridge.call.agent_facts import (
     FieldKept,
     FieldRefused,
     GuestChanged,
+    McpToolsChanged,
     StepEntered,
     ValuesSet,
 )
@@ -355,6 +356,7 @@ Fact: TypeAlias = (
     | CaptureDelivered
     | CalledBefore
     | CallerTexted
+    | McpToolsChanged
     | TelephoneFact
     | RecordingFact
 )

@@ -29,7 +29,7 @@ _OF_STRANGERS: Final = frozenset({EndReason.REJECTED_AUTH, EndReason.REJECTED_PR
 _OF_AGENTS: Final = (
     *(agent_facts.StepEntered, agent_facts.AttemptFailed, CallerWordsRated, agent_facts.GuestChanged),
     *(agent_facts.FieldKept, agent_facts.FieldRefused),
-    *(agent_facts.Captured, agent_facts.CaptureDelivered),
+    *(agent_facts.Captured, agent_facts.CaptureDelivered, agent_facts.McpToolsChanged),
     *(facts.KeysPressed, facts.SessionAmended, facts.Said),
 )
 _PLAIN: Final = (

@@ -64,6 +64,9 @@ _QUIET = {
     "aiohttp": logging.WARNING,
     "twilio": logging.WARNING,
     "openai": logging.WARNING,
+    # So do these, of what they could not read; `client` is the name of a part of mcp.
+    "mcp": logging.CRITICAL,
+    "client": logging.CRITICAL,
 }
 
 

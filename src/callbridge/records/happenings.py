@@ -108,14 +108,22 @@ def _of_agent(fact: Fact) -> _Told:
             return f"{fact.form} was captured", {"data": fact.data}
         case of_agent.CaptureDelivered():
             return f"{fact.form} was delivered: {fact.outcome}", {}
-        case of_agent.CalledBefore(goes_on=True):
-            return "The caller was cut off before, and goes on", {"summary": fact.summary}
-        case of_agent.CalledBefore():
-            return "The caller has called before", {"summary": fact.summary}
-        case of_agent.CallerTexted():
-            return "The caller had sent a text", {"words": fact.words}
+        case of_agent.CalledBefore() | of_agent.CallerTexted():
+            return _from_before(fact)
+        case of_agent.McpToolsChanged():
+            return f"The MCP server {fact.server} has {fact.tools or 'no'} tools now", {}
         case _:
             return None
+
+
+def _from_before(fact: of_agent.CalledBefore | of_agent.CallerTexted) -> _Told:
+    match fact:
+        case of_agent.CallerTexted():
+            return "The caller had sent a text", {"words": fact.words}
+        case of_agent.CalledBefore(goes_on=True):
+            return "The caller was cut off before, and goes on", {"summary": fact.summary}
+        case _:
+            return "The caller has called before", {"summary": fact.summary}
 
 
 def _of_telephone(fact: Fact) -> _Told:

@@ -170,6 +170,7 @@ HOLDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Holds]]] = {
     agent_facts.CaptureDelivered: {"form": _N, "outcome": _N},
     agent_facts.CalledBefore: {"summary": _W, "values": _W},
     agent_facts.CallerTexted: {"words": _W},
+    agent_facts.McpToolsChanged: {"server": _N},
     # Recordings. What the caller was told is the agent's own text, and the proof of their consent.
     recording_facts.ConsentGiven: {"how": _N, "announcement": _N},
     recording_facts.ConsentRefused: {},

@@ -19,6 +19,7 @@ from callbridge.agents.context import Caller, CallerKind
 from callbridge.agents.fault import AgentFault
 from callbridge.agents.fields.phone_number import PhoneNumber
 from callbridge.agents.in_call import AgentInCall
+from callbridge.agents.mcp.connections import Connections
 from callbridge.agents.outside import OutgoingText, TextResult
 from callbridge.agents.texting.in_call import CAME_MAX
 from callbridge.agents.texting.texts import TEXT_MAX, Texts
@@ -53,6 +54,7 @@ class Post:
     outcomes: list[TextResult] = field(default_factory=list)
     sent: list[OutgoingText] = field(default_factory=list)
     hangs: bool = False
+    mcp: Connections = field(default_factory=Connections)
 
     async def send_text(self, text: OutgoingText) -> TextResult:
         self.sent.append(text)

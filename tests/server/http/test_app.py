@@ -65,7 +65,7 @@ async def test_what_runs_beside_the_calls_ends_with_them() -> None:
     before = asyncio.all_tasks()
     async with app.router.lifespan_context(app):
         names = {task.get_name() for task in asyncio.all_tasks() - before}
-        organs = {"model probe", "neighbours", "news of texts", "refusals", "state watch"}
+        organs = {"MCP servers", "model probe", "neighbours", "news of texts", "refusals", "state watch"}
         assert names == {*organs, "certificate watch"}
         assert not state.is_closed
     assert asyncio.all_tasks() == before

@@ -20,7 +20,8 @@ class Toolbox:
 
     def __init__(self) -> None:
         self._tools: dict[str, AnyTool] = {}
-        self._reserved: set[str] = set()
+        self.reserved: set[str] = set()
+        """Names of tools that a call may have beside these."""
 
     def reserve(self, names: Collection[str]) -> None:
         """Keeps `names` for tools that a call may have beside these, as forms do.
@@ -28,9 +29,9 @@ class Toolbox:
         Raises:
             ToolError: one is taken.
         """
-        if taken := ", ".join(name for name in names if name in self._tools or name in self._reserved):
+        if taken := ", ".join(name for name in names if name in self._tools or name in self.reserved):
             raise ToolError(f"there is a tool named {taken} already; rename one")
-        self._reserved |= set(names)
+        self.reserved |= set(names)
 
     def add(self, tool: AnyTool) -> None:
         """Adds `tool`.
@@ -38,7 +39,7 @@ class Toolbox:
         Raises:
             ToolError: the name is taken, or there are too many.
         """
-        if tool.name in self._tools or tool.name in self._reserved:
+        if tool.name in self._tools or tool.name in self.reserved:
             raise ToolError(f"there are two tools named {tool.name}; rename one")
         if len(self._tools) >= TOOLS_MAX:
             raise ToolError(f"tool {tool.name}: the model takes no more than {TOOLS_MAX} tools")

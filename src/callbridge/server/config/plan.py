@@ -129,7 +129,7 @@ def _plan(settings: Settings, agent: Agent, in_call: AgentInCall, about: About) 
         tells_greeting=in_call.recording is not None and in_call.recording.is_in_greeting,
         menu_keys=frozenset(agent.keys),
         person_key=agent.person_key,
-        reads_keys=bool(agent.abilities),
+        reads_keys=agent.has_abilities,
         rings_apart=settings.twilio_rest,
     )
 

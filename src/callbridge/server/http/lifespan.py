@@ -52,7 +52,7 @@ def lifespan_of(
             ]
             organs += [
                 tasks.create_task(guarded(organ, live, give_up=None, now=desk.now), name=organ)
-                for organ, live in lives_of_records(desk).items()
+                for organ, live in {**lives_of_records(desk), "MCP servers": _mcp_servers(desk)}.items()
             ]
             organs.append(tasks.create_task(watch_state(desk.state, give_up=give_up), name="state watch"))
             with run.on():
@@ -61,6 +61,14 @@ def lifespan_of(
                 organ.cancel()
 
     return lifespan
+
+
+def _mcp_servers(desk: Desk) -> Callable[[], Awaitable[NoReturn]]:
+    """Keeps the connections with those of all agents, whoever they are at the moment."""
+    plans = desk.plans
+    return lambda: desk.mcp.live_forever(
+        lambda: [server for agent in plans.roster.agents.values() for server in agent.our_servers]
+    )
 
 
 def _say_what_calls_may_cost(desk: Desk) -> None:

@@ -17,6 +17,7 @@ import msgspec
 
 from callbridge.agents.agent import Agent
 from callbridge.agents.choosing.gathering import roster_of
+from callbridge.agents.mcp.connections import Connections
 from callbridge.bridge.own_sounds import audio_of
 from callbridge.bridge.waiting import WaitingRoom
 from callbridge.call import facts
@@ -144,6 +145,8 @@ class Desk:
     """Keeps what plays a call again; nothing where no call is taped."""
     tracing: Tracing | None = None
     """Who sends traces; nothing where none are wanted."""
+    mcp: Connections = field(default_factory=Connections)
+    """With the MCP servers of its agents."""
     people: People = field(init=False)
     knows_spending: bool = False
     """Whether what others have spent so far could be read."""

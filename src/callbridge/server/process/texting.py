@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from callbridge.agents.in_call import AgentInCall
+    from callbridge.agents.mcp.connections import Connections
     from callbridge.agents.outside import OutgoingText
     from callbridge.server.process.desk import Desk
 
@@ -64,6 +65,11 @@ class CallOutside:
     shelf: str
     """Whose call it is: that agent is told of an answer."""
 
+    @property
+    def mcp(self) -> Connections:
+        """Those of the process."""
+        return self.texting.mcp
+
     async def send_text(self, text: OutgoingText) -> TextResult:
         """Sends it, once at the most."""
         return await self.texting.send(self, text)
@@ -82,7 +88,7 @@ class Texting:
     """
 
     def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+        self._desk, self.mcp = desk, desk.mcp
         self._counting = asyncio.Lock()
         """Between looking at a limit and noting what counts nobody else looks."""
         self._awaiting: set[str] = set()

@@ -1,0 +1,244 @@
+"""MCP servers as a user names them: plain values. Nothing is connected here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import PurePath
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from callbridge.agents.fault import AgentFault
+from callbridge.agents.tools.schema import ToolError
+from callbridge.agents.tools.tool import Manner
+
+Chosen: TypeAlias = "Collection[str] | Callable[[str], bool] | None"
+"""Which tools of a server: their names, or what says of a name whether it is one of them; None for all."""
+
+Named: TypeAlias = Collection[str] | bool
+"""Tools by the server's names for them; True for all."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,48}", re.ASCII)
+_PREFIX: Final = re.compile(r"[A-Za-z0-9_-]{0,24}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program on this machine that is a server: it is spoken with over its standard input and output."""
+
+    program: str
+    arguments: tuple[str, ...]
+    environment: tuple[tuple[str, SecretStr], ...]
+    folder: str | None
+
+    def __str__(self) -> str:
+        return PurePath(self.program).name  # Arguments may have secrets in them.
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A server in the network, spoken with by streamable HTTP."""
+
+    url: str
+    headers: tuple[tuple[str, SecretStr], ...]
+
+    def __str__(self) -> str:
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}{parts.path}"  # A query may have a key in it.
+
+
+class McpServer:
+    """An MCP server whose tools an agent has: `Agent(mcp_servers=[McpServer.http("https://…/mcp")])`.
+
+    Made by `stdio` and `http`: callbridge keeps one connection with it for as long as the process serves,
+    shared by all calls, and opens it again when it is lost. A call has the tools that the server has at the
+    moment: where they change, its session does at the next moment in which nobody speaks.
+    """
+
+    __slots__ = ()
+
+    name: str
+
+    @staticmethod
+    def stdio(
+        command: str,
+        *,
+        args: Iterable[str] = (),
+        env: Mapping[str, str | SecretStr] | None = None,
+        cwd: str | None = None,
+        name: str = "",
+        tools: Chosen = None,
+        prefix: str = "",
+        confirm: Named = (),
+        irreversible: Named = (),
+        timeout_s: float | None = None,
+        while_running: str = "",
+        waiting_sound: bool = False,
+    ) -> McpServer:
+        """A program that is started with the service, and ends with it.
+
+        It gets `PATH`, `HOME`, `USER` and the like of the service's environment, and nothing else: no key of
+        yours, unless `env` has it.
+
+        Args:
+            command: the program.
+            args: its arguments.
+            env: what it finds in its environment.
+            cwd: the folder that it runs in; by default that of the service.
+            name: known to logs and records; by default that of the program.
+            tools: which of its tools the model has: names, or a function of a name. By default all.
+            prefix: stands before the names of its tools, so that they differ from others: `stock_`.
+            confirm: tools, by the server's names, that run only once the caller was asked; True for all.
+            irreversible: tools that must not happen twice, likewise.
+            timeout_s: seconds that each may take, at most 12; by default what the agent's tools have.
+            while_running: what the agent says when one takes longer than a second.
+            waiting_sound: whether the caller then hears a soft sound.
+
+        Raises:
+            AgentFault: something of this cannot be so, or the `mcp` package is not installed.
+        """
+        if not command:
+            raise AgentFault("McpServer.stdio: name the program that is the server")
+        place = Command(command, tuple(args), _secret(env or {}), cwd)
+        return OurServer(
+            name or _fit(PurePath(command).name),
+            place,
+            tools if tools is None or callable(tools) else frozenset(tools),
+            prefix,
+            _named(confirm),
+            _named(irreversible),
+            Manner(timeout_s=timeout_s, while_running=while_running, has_waiting_sound=waiting_sound),
+        )
+
+    @staticmethod
+    def http(
+        url: str,
+        *,
+        headers: Mapping[str, str | SecretStr] | None = None,
+        name: str = "",
+        tools: Chosen = None,
+        prefix: str = "",
+        confirm: Named = (),
+        irreversible: Named = (),
+        timeout_s: float | None = None,
+        while_running: str = "",
+        waiting_sound: bool = False,
+    ) -> McpServer:
+        """A server in the network, by streamable HTTP.
+
+        Args:
+            url: its address, `https://tools.example.com/mcp`.
+            headers: sent with every request, `{"Authorization": SecretStr(…)}` for example. No log, record or
+                page shows their values.
+            name: known to logs and records; by default that of its host.
+            tools: which of its tools the model has: names, or a function of a name. By default all.
+            prefix: stands before the names of its tools, so that they differ from others: `stock_`.
+            confirm: tools, by the server's names, that run only once the caller was asked; True for all.
+            irreversible: tools that must not happen twice, likewise.
+            timeout_s: seconds that each may take, at most 12; by default what the agent's tools have.
+            while_running: what the agent says when one takes longer than a second.
+            waiting_sound: whether the caller then hears a soft sound.
+
+        Raises:
+            AgentFault: something of this cannot be so, or the `mcp` package is not installed.
+        """
+        host = checked_url(url, "McpServer.http")
+        return OurServer(
+            name or _fit(host),
+            Address(url, _secret(headers or {})),
+            tools if tools is None or callable(tools) else frozenset(tools),
+            prefix,
+            _named(confirm),
+            _named(irreversible),
+            Manner(timeout_s=timeout_s, while_running=while_running, has_waiting_sound=waiting_sound),
+        )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OurServer(McpServer):
+    """One that we connect to. Two that are alike are one: they share a connection."""
+
+    name: str
+    place: Command | Address
+    tools: frozenset[str] | Callable[[str], bool] | None
+    prefix: str
+    confirmed: frozenset[str] | bool
+    irreversible: frozenset[str] | bool
+    manner: Manner
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise AgentFault(
+                f"MCP server {self.name!r}: a name has at most 48 letters a to z, digits, _, . and -"
+            )
+        if not _PREFIX.fullmatch(self.prefix):
+            raise AgentFault(
+                f"MCP server {self.name}, prefix={self.prefix!r}: at most 24 letters a to z, digits, _ and -"
+            )
+        try:
+            self.manner.checked(f"of MCP server {self.name}")
+        except ToolError as error:
+            raise AgentFault(str(error)) from error
+        if find_spec("mcp") is None:
+            raise AgentFault(f"MCP server {self.name} needs the mcp package: pip install 'callbridge[mcp]'")
+
+    def has(self, tool: str) -> bool:
+        """Whether the agent has this tool of it, by the server's name for it."""
+        if self.tools is None:
+            return True
+        return self.tools(tool) if callable(self.tools) else tool in self.tools
+
+    def manner_of(self, tool: str) -> Manner:
+        """How this tool of it is run."""
+        manner = self.manner
+        return Manner(
+            timeout_s=manner.timeout_s,
+            while_running=manner.while_running,
+            has_waiting_sound=manner.has_waiting_sound,
+            is_confirmed=_is_in(tool, self.confirmed),
+            is_irreversible=_is_in(tool, self.irreversible),
+        )
+
+    def __repr__(self) -> str:
+        return f"<McpServer {self.name}: {self.place}>"
+
+
+def checked_url(url: str, where: str) -> str:
+    """The host of an address.
+
+    Raises:
+        AgentFault: it is none that can be asked.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise AgentFault(f"{where}: this is no address ({error})") from error
+    if parts.scheme not in {"http", "https"} or not host:
+        raise AgentFault(f"{where}: write an address such as https://tools.example.com/mcp")
+    if "@" in parts.netloc:
+        raise AgentFault(f"{where}: no password stands in an address; give it in a header")
+    return host
+
+
+def _secret(given: Mapping[str, str | SecretStr]) -> tuple[tuple[str, SecretStr], ...]:
+    """Whoever prints them finds no value."""
+    return tuple(
+        (name, value if isinstance(value, SecretStr) else SecretStr(value)) for name, value in given.items()
+    )
+
+
+def _named(given: Named) -> frozenset[str] | bool:
+    return given if isinstance(given, bool) else frozenset(given)
+
+
+def _is_in(tool: str, named: frozenset[str] | bool) -> bool:
+    return named if isinstance(named, bool) else tool in named
+
+
+def _fit(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:48]

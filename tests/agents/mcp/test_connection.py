@@ -1,0 +1,178 @@
+"""A connection with a real server, over both ways: what it has, what it answers, and what it may do to us."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+pytest.importorskip("mcp", reason="the extra mcp is not installed")
+
+import mcp_server
+from callbridge.agents.mcp import connection as connection_module
+from callbridge.agents.mcp.servers import McpServer
+from callbridge.call.outcomes import ToolOutcome
+from leftovers import leaves_nothing, until
+from mcp_rig import Linked, linked, served
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from callbridge.agents.tools.tool import ToolResult
+
+
+@pytest.fixture(autouse=True)
+async def nothing_left() -> AsyncIterator[None]:
+    """No task, no socket and no program of a server is left by a test."""
+    async with leaves_nothing():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def without_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a server has to wait for between two looks, and we before we open it again."""
+    monkeypatch.setattr(connection_module, "LOOK_AGAIN_S", 0.1)
+    monkeypatch.setattr(connection_module, "REST_S", 0.1)
+
+
+ALL = [tool.name for tool in mcp_server.TOOLS]
+BOTH = pytest.mark.parametrize("way", ["stdio", "http"])
+
+
+def error_of(result: ToolResult) -> str:
+    """What is told of a tool that did not answer."""
+    return str(json.loads(result.output)["error"])
+
+
+async def look_at_answers(link: Linked) -> None:
+    """One after the other, over one connection."""
+    stock = await link.run("stock", bread="rye")
+    assert json.loads(stock.output) == {"bread": "rye", "loaves": 12}
+    no_such = await link.run("stock", bread="spelt")
+    assert (error_of(no_such), no_such.outcome) == ("there is no spelt", ToolOutcome.FAILED)
+    assert json.loads((await link.run("lie")).output) == {"cakes": 3}
+    assert (await link.run("picture")).output == "[an image is left out]\na loaf"
+    assert "longer than 8192 bytes" in error_of(await link.run("huge"))
+    assert "no back-channel" in error_of(await link.run("ask"))
+
+
+async def test_a_program_has_tools_that_answer_and_change() -> None:
+    """It is started, asked, says that it has changed, dies in the middle of a tool, and is started again."""
+    async with served("stdio") as server, linked(server) as link:
+        assert await link.changes() == ALL
+        await look_at_answers(link)
+        assert mcp_server.TOKEN in (await link.run("order", bread="rye")).output
+        assert (await link.run("change")).output == "changed"
+        assert await link.changes() == [*ALL, "more_0"]
+        died = await link.run("die")
+        assert died.outcome is ToolOutcome.TIMED_OUT
+        assert "may have been done" in error_of(died)
+        # It forgot what it had learnt; in between the tools were there all the time.
+        assert await link.changes() == ALL
+        assert link.seen == [ALL, [*ALL, "more_0"], ALL]
+        assert (await link.run("fail")).outcome is ToolOutcome.FAILED
+
+
+@pytest.mark.heavy
+async def test_a_server_in_the_network_has_tools_that_answer_and_change() -> None:
+    """A tool of it that hangs keeps no other waiting, and its end is one of all that run."""
+    async with served("http") as server, linked(server) as link:
+        assert await link.changes() == ALL
+        await look_at_answers(link)
+        assert (await link.run("change")).output == "changed"
+        assert await link.changes() == [*ALL, "more_0"]
+        hanging = asyncio.create_task(link.run("hang"))
+        assert "512" not in (await link.run("fail")).output
+        assert "more than 524288 bytes" in error_of(await link.run("endless"))
+        await link.run("die")
+        assert (await hanging).outcome is ToolOutcome.TIMED_OUT
+        assert await link.changes() == []
+        assert error_of(await link.run("stock", bread="rye")).endswith("nothing was done")
+
+
+@pytest.mark.heavy
+async def test_a_tool_that_is_given_up_ends_at_the_server() -> None:
+    """Whoever waits for it ends it: the connection is as it was."""
+    async with served("stdio") as server, linked(server) as link:
+        await link.changes()
+        hanging = asyncio.create_task(link.run("hang"))
+        await link.run("fail")
+        hanging.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await hanging
+        assert json.loads((await link.run("stock", bread="rye")).output)["loaves"] == 12
+
+
+@pytest.mark.heavy
+@BOTH
+@pytest.mark.parametrize("tool", ["flood", "endless"])
+async def test_a_server_that_floods_is_heard_no_more(way: Literal["stdio", "http"], tool: str) -> None:
+    """What else the process does goes on meanwhile, and calls keep the tools for when it is back."""
+    async with served(way) as server, linked(server) as link:
+        await link.changes()
+        late_s = 0.0
+
+        async def watch() -> None:
+            nonlocal late_s
+            while True:
+                began_at = time.monotonic()
+                await asyncio.sleep(0.01)
+                late_s = max(late_s, time.monotonic() - began_at - 0.01)
+
+        watching = asyncio.create_task(watch())
+        result = await link.run(tool)
+        watching.cancel()
+        assert result.outcome.is_fault
+        assert late_s < 0.25
+        assert link.connection.tools
+
+
+@pytest.mark.heavy
+async def test_a_server_that_changes_often_is_asked_seldom() -> None:
+    """Each change costs every call an update of its session."""
+    async with served("stdio") as server, linked(server) as link:
+        await link.changes()
+        await link.run("flap")
+        for _ in range(connection_module.CHANGES_MAX):
+            await link.changes()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(2):
+                await link.changes()
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("flags", "have"),
+    [("many", [f"tool_{n}" for n in range(64)]), ("odd", ["no_properties", "stock"]), ("huge", ["stock"])],
+)
+async def test_of_an_odd_list_there_is_what_fits(flags: str, have: list[str]) -> None:
+    async with served("stdio", "--list", flags) as server, linked(server) as link:
+        assert await link.changes() == have
+
+
+async def test_what_is_no_server_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Why it is not there, with what it has printed last; nobody waits for it, and no tool is there."""
+    monkeypatch.setattr(connection_module, "ANSWERS_WITHIN_S", 0.5)
+    no_server = {
+        McpServer.stdio("no-such-program"): "there is no such program or folder: no-such-program",
+        McpServer.stdio(
+            "sh", args=["-c", "echo the till is broken >&2"]
+        ): "it has printed: the till is broken",
+        McpServer.stdio("sleep", args=["60"]): "it has not answered in time",
+        McpServer.http("http://127.0.0.1:1/mcp"): "the server cannot be reached",
+    }
+    for server, why in no_server.items():
+        async with linked(server) as link:
+            assert await until(lambda: why in link.connection.trouble)  # noqa: B023  # Within the round.
+            assert error_of(await link.run("stock")).endswith("nothing was done")
+
+
+@pytest.mark.heavy
+async def test_a_server_that_does_not_let_us_in_is_told_in_words() -> None:
+    async with served("http") as server:
+        url = str(server.place)
+        async with linked(McpServer.http(url)) as link:
+            assert await until(lambda: link.connection.trouble == "the server has answered with HTTP 401")

@@ -1,0 +1,226 @@
+"""A real MCP server, written with the `mcp` package: a shop's, which can also hang, die, flood and lie.
+
+    python tests/mcp_server.py [--http PORT] [--list silent|many|odd|huge]
+
+Its tools say themselves what they do. Over HTTP it wants the header `Authorization: Bearer <TOKEN>`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import mcp_types as types
+import uvicorn
+from mcp.server.lowlevel.server import NotificationOptions, Server
+from mcp.server.session import ServerSession
+from mcp.server.stdio import stdio_server
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.shared.subscriptions import ToolsListChanged
+
+TOKEN = "till-token-7f3a"
+"""What the server wants to be shown; over stdio it finds it in its environment."""
+
+BREADS = {"rye": 12, "wheat": 3}
+_TEXT = {"type": "string"}
+
+
+def _tool(name: str, description: str, **properties: Any) -> types.Tool:
+    schema = {"type": "object", "properties": properties, "required": list(properties)}
+    return types.Tool(name=name, description=description, input_schema=schema)
+
+
+TOOLS = [
+    _tool("stock", "How many loaves of a bread there are.", bread=_TEXT),
+    _tool("order", "Order a bread.", bread=_TEXT),
+    _tool("hang", "Never answers."),
+    _tool("die", "Ends the server in the middle of it."),
+    _tool("change", "Adds a tool, and says so."),
+    _tool("flap", "Changes its tools, and says so, again and again."),
+    _tool("flood", "Says that its tools have changed, without end."),
+    _tool("huge", "Answers with more than anybody wants."),
+    _tool("endless", "Answers with a message of a megabyte."),
+    _tool("lie", "Answers otherwise than its schema says."),
+    _tool("picture", "Answers with a picture."),
+    _tool("ask", "Wants a person at a screen to fill in a form."),
+    _tool("fail", "Fails, in words."),
+]
+TOOLS[9] = TOOLS[9].model_copy(update={"output_schema": {"type": "object", "required": ["loaves"]}})
+
+ODD = [
+    types.Tool(name="no properties", description="fits, spelt anew", input_schema={"type": "object"}),
+    types.Tool(name="top", input_schema={"type": "object", "anyOf": []}),
+    types.Tool(name="list", input_schema={"type": "object", "properties": {"x": {"type": "array"}}}),
+    types.Tool(name="kind", input_schema={"type": "object", "properties": {"x": {"type": "telephone"}}}),
+    _tool("stock", "How many loaves of a bread there are.", bread=_TEXT),
+]
+"""Of these a model takes the first and the last."""
+
+
+def _deep(levels: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(levels):
+        schema = {"type": "array", "items": schema}
+    return schema
+
+
+class Shop:
+    """The server's own state."""
+
+    def __init__(self, listing: str) -> None:
+        self.listing, self.more = listing, 0
+        self.bus = InMemorySubscriptionBus()
+
+    async def list_tools(self, _context: Any, params: types.PaginatedRequestParams | None) -> Any:
+        """What it has, as the command line wants it listed."""
+        match self.listing:
+            case "silent":
+                await asyncio.Event().wait()
+            case "many":
+                at = int(params.cursor) if params is not None and params.cursor else 0
+                page = [_tool(f"tool_{n}", "One of very many.") for n in range(at, at + 50)]
+                return types.ListToolsResult(
+                    tools=page, next_cursor=str(at + 50), ttl_ms=0, cache_scope="public"
+                )
+            case "odd":
+                return types.ListToolsResult(tools=ODD, ttl_ms=0, cache_scope="public")
+            case "huge":
+                huge = [
+                    _tool("wide", "x" * 9000, **{f"field_{n}": _TEXT for n in range(900)}),
+                    _tool("deep", "Turtles.", x=_deep(60)),
+                    _tool("stock", "How many loaves. " + "y" * 5000, bread=_TEXT),
+                ]
+                return types.ListToolsResult(tools=huge, ttl_ms=0, cache_scope="public")
+        more = [_tool(f"more_{n}", "Came later.") for n in range(self.more)]
+        return types.ListToolsResult(tools=[*TOOLS, *more], ttl_ms=0, cache_scope="public")
+
+    async def call_tool(self, context: Any, params: types.CallToolRequestParams) -> Any:
+        """Does what a tool says of itself."""
+        arguments = params.arguments or {}
+        do: Callable[..., Awaitable[Any]] = getattr(self, f"_{params.name}", self._unknown)
+        return await do(context, **arguments)
+
+    async def _stock(self, _context: Any, bread: str) -> types.CallToolResult:
+        loaves = BREADS.get(bread)
+        if loaves is None:
+            return _said(f"there is no {bread}", is_error=True)
+        return types.CallToolResult(
+            content=[types.TextContent(type="text", text=f"{loaves} loaves")],
+            structured_content={"bread": bread, "loaves": loaves},
+        )
+
+    async def _order(self, _context: Any, bread: str) -> types.CallToolResult:
+        return _said(f"{bread} is ordered, {os.environ.get('TILL_TOKEN', 'no token')}")
+
+    async def _hang(self, _context: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def _die(self, _context: Any) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    async def _change(self, context: Any) -> types.CallToolResult:
+        self.more += 1
+        await self._tell(context)
+        return _said("changed")
+
+    async def _flap(self, context: Any) -> types.CallToolResult:
+        async def flap() -> None:
+            while True:
+                self.more = 1 - self.more
+                await self._tell(context)
+                await asyncio.sleep(0.2)
+
+        self._flapping = asyncio.create_task(flap())
+        return _said("it flaps")
+
+    async def _flood(self, context: Any) -> None:
+        while True:
+            await self._tell(context)
+
+    async def _tell(self, context: Any) -> None:
+        session: ServerSession = context.session
+        await session.send_tool_list_changed()
+        await self.bus.publish(ToolsListChanged())
+
+    async def _huge(self, _context: Any) -> types.CallToolResult:
+        return _said("z" * 20_000)
+
+    async def _endless(self, _context: Any) -> types.CallToolResult:
+        return _said("z" * 1_000_000)
+
+    async def _lie(self, _context: Any) -> types.CallToolResult:
+        return types.CallToolResult(content=[], structured_content={"cakes": 3})
+
+    async def _picture(self, _context: Any) -> types.CallToolResult:
+        picture = types.ImageContent(type="image", data="aGVsbG8=", mime_type="image/png")
+        return types.CallToolResult(content=[picture, types.TextContent(type="text", text="a loaf")])
+
+    async def _ask(self, context: Any) -> types.CallToolResult:
+        answer = await context.session.elicit_form("Which bread?", {"type": "object", "properties": {}})
+        return _said(f"the person said {answer.action}")
+
+    async def _fail(self, _context: Any) -> types.CallToolResult:
+        return _said("the oven is cold", is_error=True)
+
+    async def _unknown(self, _context: Any, **_arguments: Any) -> types.CallToolResult:
+        return _said("done")
+
+
+def _said(text: str, *, is_error: bool = False) -> types.CallToolResult:
+    return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=is_error)
+
+
+def server(listing: str) -> Server[Any]:
+    """The shop's server, as the package serves it."""
+    shop = Shop(listing)
+    return Server(
+        "shop",
+        version="1",
+        on_list_tools=shop.list_tools,
+        on_call_tool=shop.call_tool,
+        on_subscriptions_listen=ListenHandler(shop.bus),
+    )
+
+
+async def over_stdio(served: Server[Any]) -> None:
+    """Until its input ends."""
+    options = served.create_initialization_options(NotificationOptions(tools_changed=True))
+    async with stdio_server() as (read, write):
+        await served.run(read, write, options)
+
+
+def over_http(served: Server[Any], port: int) -> None:
+    """Until it is told to end."""
+    app = served.streamable_http_app()
+
+    async def guarded(scope: Any, receive: Any, send: Any) -> None:
+        headers = dict(scope.get("headers", ()))
+        if scope["type"] == "http" and headers.get(b"authorization") != f"Bearer {TOKEN}".encode():
+            await send({"type": "http.response.start", "status": 401, "headers": []})
+            await send({"type": "http.response.body", "body": b"no"})
+            return
+        await app(scope, receive, send)
+
+    uvicorn.run(guarded, host="127.0.0.1", port=port, log_level="warning", ws="none")
+
+
+def command(*more: str) -> list[str]:
+    """How it is started, for `McpServer.stdio`: the program and its arguments."""
+    return [sys.executable, str(Path(__file__)), *more]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--http", type=int)
+    parser.add_argument("--list", default="")
+    given = parser.parse_args()
+    if given.http is None:
+        asyncio.run(over_stdio(server(given.list)))
+    else:
+        over_http(server(given.list), given.http)
