@@ -5,6 +5,7 @@ All ```python blocks between a heading and the next one, in their order, are one
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -53,6 +54,17 @@ def module_of(document: str, heading: str) -> ModuleType:
     sys.modules[name] = module  # Where pydantic looks up what a model's annotations mean.
     source = compile(sources(document)[heading], f"{document}: {heading}", "exec", dont_inherit=True)
     exec(source, vars(module))  # noqa: S102 - the words of our own files
+    return module
+
+
+def example(name: str) -> ModuleType:
+    """One of the modules in examples/, new."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # As above.
+    spec.loader.exec_module(module)
     return module
 
 

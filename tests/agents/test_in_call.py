@@ -424,6 +424,38 @@ async def test_what_takes_longer_than_a_moment_is_covered(
     assert (quick.output, wanted(called)) == ("found", [])
 
 
+@pytest.mark.parametrize("is_plain", [False, True])
+async def test_words_about_how_far_a_tool_has_come_are_of_use_while_it_runs(
+    group: asyncio.TaskGroup, *, is_plain: bool
+) -> None:
+    """Also where it says them in a thread, or in a task of its own. Elsewhere there is none."""
+    agent = Agent()
+
+    def tell(call: Call) -> None:
+        call.say("I look into the recipes.", while_running=True)
+        call.say("Yes.")
+
+    @agent.tool
+    def look_up(call: Call) -> None:
+        """Look."""
+        tell(call)
+
+    @agent.tool
+    async def look_up_async(call: Call) -> None:
+        """Look."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(asyncio.to_thread(tell, call))
+
+    called = begun(agent, group)
+    await called.run(asked("look_up" if is_plain else "look_up_async"), is_kept=True)
+    assert [(say.words, say.until_tool) for say in wanted(called)] == [
+        ("I look into the recipes.", "call_1"),
+        ("Yes.", ""),
+    ]
+    called.call.say("Nobody runs.", while_running=True)
+    assert [say.until_tool for say in wanted(called)] == [""]
+
+
 async def test_a_tool_that_answers_later_is_told_of_when_it_is_done(group: asyncio.TaskGroup) -> None:
     agent, may_go_on = Agent(), asyncio.Event()
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,27 +13,14 @@ from callbridge.call.outcomes import ToolOutcome, TransferOutcome
 from callbridge.simulators.phone import WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.written_people import MANNERS
 from callbridge.simulators.voice_model import Call, load_script, voiced
-from documented import ROOT
+from documented import ROOT, example
 from e2e.played import HEARD, Voices, play
 from e2e.transfers import WARM, people_behind
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from callbridge.simulators.phone import Person, Step
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
-
-
-def example(name: str) -> ModuleType:
-    """One of them, new."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # Where pydantic looks up what a model's annotations mean.
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.heavy

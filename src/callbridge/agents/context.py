@@ -104,7 +104,7 @@ class Spoken(Awaitable[bool]):
 class LiveCall(Protocol):
     """What a call does for its agent's code. Any thread may call."""
 
-    def say(self, words: str) -> Spoken:
+    def say(self, words: str, *, while_running: bool) -> Spoken:
         """Lets the agent say exactly these words."""
 
     def end(self, words: str) -> None:
@@ -201,15 +201,20 @@ class Call(Generic[ValuesT]):
         """What became of the transfers of this call so far, in their order."""
         return () if self._live is None else self._live.transfers()
 
-    def say(self, words: str) -> Spoken:
+    def say(self, words: str, *, while_running: bool = False) -> Spoken:
         """Lets the agent say exactly these words as soon as nobody speaks.
 
         `await` it to know whether they were heard to their end; without that it is said all the same.
 
+        Args:
+            words: what is said.
+            while_running: only as long as the tool that says so runs, for words about how far it has come:
+                what was not begun when it answers is left out. Outside of a tool this makes no difference.
+
         Raises:
             RuntimeError: the call has no stream yet (in `choose`).
         """
-        return self._of_stream.say(words)
+        return self._of_stream.say(words, while_running=while_running)
 
     def end(self, words: str = "") -> None:
         """Ends the call when the agent's last words were heard, unless the caller speaks before.

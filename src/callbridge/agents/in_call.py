@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
@@ -64,6 +65,9 @@ LATER_AT_ONCE_MAX: Final = 3
 
 WORDS_S: Final = 2.0
 """How long the words of something short are waited for. As a rule they come within a second of it."""
+
+_RUNNING: Final[ContextVar[str]] = ContextVar("callbridge_running_tool", default="")
+"""The `call_id` of the tool that this code runs for; empty where it runs for none."""
 
 BEGUN: Final = (
     '{"status": "begun", "what_next": "It takes a while. Say so in a few words, and go on with the caller; '
@@ -261,7 +265,7 @@ class AgentInCall:
 
     # --- What the user's code may do to the call ---
 
-    def say(self, words: str) -> Spoken:
+    def say(self, words: str, *, while_running: bool = False) -> Spoken:
         """See `Call.say`."""
         words = words.encode("utf-8", "replace").decode()  # Half a character cannot be sent.
         say_id, heard = self.wants.new_id("say"), self._loop.create_future()
@@ -272,7 +276,7 @@ class AgentInCall:
         if self._is_over:  # Nobody is there who could hear it.
             with contextlib.suppress(asyncio.InvalidStateError):  # The end, in the loop's thread, was faster.
                 heard.set_result(False)
-        self.wants.add(w.AgentSays(say_id, words))
+        self.wants.add(w.AgentSays(say_id, words, until_tool=_RUNNING.get() if while_running else ""))
         return Spoken(heard)
 
     def end(self, words: str) -> None:
@@ -396,9 +400,11 @@ class AgentInCall:
         if self._is_later(asked):
             asked = replace(asked, timeout_s=LATER_S)
         cover = self._loop.call_later(MOMENT_S, self._cover, tool, asked)
+        running = _RUNNING.set(asked.call_id)
         try:
             return await self._runs.run(tool, asked, is_kept=is_kept)
         finally:
+            _RUNNING.reset(running)
             cover.cancel()
 
     def _cover(self, tool: AnyTool, asked: RunTool) -> None:

@@ -48,6 +48,7 @@ class Says(Move, frozen=True, tag="says"):
     """The model says this. A plain `str` is the same."""
 
     text: str
+    """Empty where it calls several tools at once without a word."""
     then: Calls | tuple[Calls, ...] = ()
     """Tools that it calls in the same breath: `Says("Goodbye!", then=Calls("end_call"))`."""
     after_ms: Milliseconds | None = None

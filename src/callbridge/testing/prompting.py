@@ -112,7 +112,8 @@ class MovesPrompter(voice_model.Prompter):
                 return self._saying(move)
             case written.Says(text):
                 calls = self._calls(move.calls, offered)
-                return Answer(say=(self._say(text),), calls=calls, after_ms=move.after_ms)
+                said = () if calls and not text else (self._say(text),)
+                return Answer(say=said, calls=calls, after_ms=move.after_ms)
             case written.Calls():
                 return Answer(calls=self._calls((move,), offered), after_ms=move.after_ms)
             case written.Fails(code):
