@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, false, or_, select
@@ -9,6 +10,7 @@ from sqlalchemy import and_, false, or_, select
 from callbridge.records.call_list import PAGE_MAX, CallSummary, Filter
 from callbridge.records.database import prices_at
 from callbridge.records.errors import RecordsError
+from callbridge.records.keeping import kept
 from callbridge.records.projecting import stored_facts
 from callbridge.records.schema import calls, captures, turns
 from callbridge.records.telling import StoredFact, tell
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Select
 
     from callbridge.records.database import Database
+    from callbridge.records.keeping import Keeping
     from callbridge.records.story import CallStory
 
 _SUMMARY: Final = tuple(calls.c[name] for name in CallSummary.__struct_fields__)
@@ -43,10 +46,15 @@ class Records:
         with self._database.reading() as connection:
             return [CallSummary(*row) for row in connection.execute(query)]
 
-    def story(self, call_sid: str) -> CallStory | None:
-        """One call, told from its facts as they are now; nothing for one that is not on record."""
+    def story(self, call_sid: str, showing: Keeping | None = None) -> CallStory | None:
+        """One call, told from its facts as they are now; nothing for one that is not on record.
+
+        Args:
+            call_sid: which.
+            showing: what of it may be shown; by default all that is kept.
+        """
         with self._database.reading() as connection:
-            return story_of(connection, call_sid)
+            return story_of(connection, call_sid, showing)
 
     def facts(self, call_sid: str) -> list[StoredFact]:
         """All facts of a call, in the order of their times."""
@@ -61,9 +69,11 @@ class Records:
             return list(connection.execute(query).scalars())
 
 
-def story_of(connection: Connection, call_sid: str) -> CallStory | None:
-    """One call in somebody's transaction."""
+def story_of(connection: Connection, call_sid: str, showing: Keeping | None = None) -> CallStory | None:
+    """One call in somebody's transaction, as `Records.story`."""
     rows = stored_facts(connection, call_sid)
+    if showing is not None:
+        rows = [row if row.fact is None else replace(row, fact=kept(row.fact, showing)) for row in rows]
     return tell(call_sid, rows, prices_at(connection)) if rows else None
 
 

@@ -89,6 +89,9 @@ async def test_calls_come_in_pages_and_each_as_a_whole(world: World) -> None:
         assert (status, [call["call_sid"] for call in page["calls"]]) == (200, [SIDS[day] for day in wanted])
     status, story = await world.get(f"/calls/{SIDS[1]}")
     assert (status, story["turns"][0]["caller"], story["end_reason"]) == (200, "Number 1", "caller_hangup")
+    status, silent = await world.get(f"/calls/{SIDS[1]}?words=false")
+    assert (status, silent["turns"][0]["caller"], silent["end_reason"]) == (200, "", "caller_hangup")
+    assert "Number 1" not in str(silent)
     status, told = await world.get(f"/calls/{SIDS[1]}/facts?limit=2")
     assert [one["fact"]["kind"] for one in told["facts"]] == ["stream_started", "turn_ended"]
     status, rest = await world.get(f"/calls/{SIDS[1]}/facts?after={told['next']}")
@@ -118,6 +121,7 @@ async def test_odd_questions_are_answered_in_words(world: World) -> None:
     for path, status in (
         *(("/calls?limit=0", 422), ("/calls?limit=201", 422), ("/calls?since=yesterday", 422)),
         *(("/calls?state=odd", 422), ("/calls?page=2", 422), (f"/calls/{SIDS[0]}/facts?after=-1", 422)),
+        (f"/calls/{SIDS[0]}?words=odd", 422),
         *(("/calls/live?words=perhaps", 422), ("/calls/CA9", 404), ("/calls/CA9/facts", 404)),
         *(("/calls?words=%00", 422), ("/calls?after=%F0%9F", 200), ("/calls?since=nan", 200)),
         ("/calls/%00", 404),

@@ -23,10 +23,8 @@ from callbridge.console.sources import SourceError
 from callbridge.console.watch import Watch
 from callbridge.observe.feed import LiveFact
 from callbridge.observe.logs import lines_told
-from callbridge.observe.redaction import redaction
-from callbridge.records.keeping import Keeping
 from callbridge.records.recording.stores import StoreAwayError
-from callbridge.server.config.caller_keys import key_on_record
+from callbridge.server.config.records import showing
 from callbridge.server.http.following import shown
 
 if TYPE_CHECKING:
@@ -55,7 +53,8 @@ async def watched(desk: Desk, *, is_public: bool, is_own: Callable[[str], bool])
         is_own: whether a call, by its sid, is the developer's own; where nobody else can call, all are. These
             are recorded though their agent does not ask for it.
     """
-    may_be_shown = partial(shown, keeping=_keeping(desk.settings))
+    # The words, too, which the terminal shows as well.
+    may_be_shown = partial(shown, keeping=showing(desk.settings, words=True))
     book = CallBook(desk.feed.subscribe, desk.prices, may_be_shown)
     past = None if desk.records is None else RecordedCalls(desk.records.database)
     sounds = None if desk.recordings is None else StoredSounds(desk.settings)
@@ -69,16 +68,6 @@ async def watched(desk: Desk, *, is_public: bool, is_own: Callable[[str], bool])
                 yield Watch(book=book, past=past, sounds=sounds, freezing=freezing, no_sound=no_sound)
             finally:
                 recording.cancel()
-
-
-def _keeping(settings: Settings) -> Keeping:
-    """What of a fact is shown: the words, which the terminal shows too; numbers as they would be kept."""
-    return Keeping(
-        words=True,
-        numbers=settings.keep_numbers,
-        redaction=redaction(settings.secrets),
-        key_of=partial(key_on_record, settings),
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,15 @@
-"""Where the records are, from the settings."""
+"""Where the records are, and what may be shown of them, from the settings."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from callbridge.observe.redaction import redaction
+from callbridge.records.keeping import Keeping
 from callbridge.records.sealing import Seal
+from callbridge.server.config.caller_keys import key_on_record
 
 if TYPE_CHECKING:
     from callbridge.server.config.settings import Settings
@@ -40,3 +44,13 @@ def records_url(settings: Settings) -> str | None:
     if settings.state_path is None:
         return None
     return f"sqlite:///{settings.state_path.absolute().with_name(FILE_NAME)}"
+
+
+def showing(settings: Settings, *, words: bool) -> Keeping:
+    """What of facts may be shown: words where they are asked for, numbers where they are kept."""
+    return Keeping(
+        words=words,
+        numbers=settings.keep_numbers,
+        redaction=redaction(settings.secrets),
+        key_of=partial(key_on_record, settings),
+    )

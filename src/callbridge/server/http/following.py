@@ -7,7 +7,6 @@ masked where none are kept.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -15,9 +14,8 @@ import msgspec
 
 from callbridge.call.facts import CallDescribed
 from callbridge.observe.feed import FeedItem, LiveEvent, LiveFact, encode_event
-from callbridge.observe.redaction import redaction
-from callbridge.records.keeping import Keeping, kept
-from callbridge.server.config.caller_keys import key_on_record
+from callbridge.records.keeping import kept
+from callbridge.server.config.records import showing
 from callbridge.server.http.event_stream import EventStream
 from callbridge.server.http.openapi import EVENTS, Operation
 from callbridge.server.http.recorded_calls import Refusal, refusal
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from callbridge.call.facts import Fact
-    from callbridge.observe.redaction import Redaction
+    from callbridge.records.keeping import Keeping
     from callbridge.server.process.desk import Desk
 
 LIVE_PATH: Final = "/calls/live"
@@ -57,10 +55,6 @@ class Following:
 
     desk: Desk
     _followers: int = field(default=0, init=False)
-    _redaction: Redaction = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._redaction = redaction(self.desk.settings.secrets)
 
     async def all(self, request: Request) -> ASGIApp:
         """The events of all calls."""
@@ -85,12 +79,7 @@ class Following:
         desk = self.desk
         events = desk.feed.subscribe(call_sid, with_words=with_words)
         live_calls = desk.live_calls.call_sids if call_sid is None else [call_sid]
-        keeping = Keeping(
-            words=with_words,
-            numbers=desk.settings.keep_numbers,
-            redaction=self._redaction,
-            key_of=partial(key_on_record, desk.settings),
-        )
+        keeping = showing(desk.settings, words=with_words)
         hello = ("hello", _encode_hello(Hello(at=desk.wall_now(), live_calls=live_calls)))
         return self._counted(EventStream(events, hello, _teller(keeping)))
 

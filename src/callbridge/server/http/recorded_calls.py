@@ -19,6 +19,7 @@ from callbridge.call.facts import Fact
 from callbridge.records.call_list import CallSummary, Filter
 from callbridge.records.errors import RecordsError
 from callbridge.records.story import CallStory
+from callbridge.server.config.records import showing
 from callbridge.server.http.openapi import JSON, Operation
 
 if TYPE_CHECKING:
@@ -68,6 +69,12 @@ class CallsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
     limit: Annotated[int, msgspec.Meta(ge=1, le=CALLS_MAX, description="So many on a page.")] = 50
     after: Annotated[str, msgspec.Meta(description="The next page: `next` of the one before.")] = ""
+
+
+class StoryQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What of a call is told."""
+
+    words: Annotated[bool, msgspec.Meta(description="What was said, too, where it is kept.")] = True
 
 
 class FactsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,7 +140,12 @@ class RecordedCalls:
     async def story(self, request: Request) -> Response:
         """One call, whole."""
         call_sid = called(request)
-        return await self.answer(lambda records: records.story(call_sid))
+        try:
+            query = _query(request, StoryQuery)
+        except msgspec.ValidationError as error:
+            return refusal(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+        shown = None if query.words else showing(self.desk.settings, words=False)
+        return await self.answer(lambda records: records.story(call_sid, shown))
 
     async def facts(self, request: Request) -> Response:
         """The facts of a call."""
@@ -185,7 +197,8 @@ def record_operations() -> tuple[Operation, Operation, Operation]:
             path=CALL_PATH,
             summary="One call: turns, times, tools, cost.",
             answer=CallStory,
-            refusals=away,
+            query=StoryQuery,
+            refusals=away | {422: Refusal},
         ),
         Operation(
             method="GET",
@@ -208,7 +221,7 @@ def called(request: Request) -> str:
     return str(request.path_params["sid"]).replace("\0", "?")
 
 
-_Query = TypeVar("_Query", CallsQuery, FactsQuery)
+_Query = TypeVar("_Query", CallsQuery, StoryQuery, FactsQuery)
 
 
 def _query(request: Request, kind: type[_Query]) -> _Query:
