@@ -25,6 +25,7 @@ COMMANDS = [
     ["simulate", "model"],
     ["agent"],
     ["agent", "show"],
+    ["mcp"],
     ["number"],
     *[["number", name] for name in ("list", "available", "buy", "point", "restore", "probe")],
 ]

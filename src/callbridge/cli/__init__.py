@@ -19,6 +19,7 @@ from callbridge.cli.drain import drain
 from callbridge.cli.fallback import fallback
 from callbridge.cli.forget import forget
 from callbridge.cli.init import init
+from callbridge.cli.mcp_server.command import mcp
 from callbridge.cli.migrate import migrate
 from callbridge.cli.number import number
 from callbridge.cli.replay import replay
@@ -70,6 +71,7 @@ app.command()(status)
 app.command()(drain)
 app.command()(forget)
 app.command()(fallback)
+app.command()(mcp)
 app.command()(replay)
 app.command()(migrate)
 app.command()(certify)

@@ -53,7 +53,7 @@ def tell_status(clients: Sequence[httpx.Client], *, say: Callable[[str], object]
     Raises:
         ServiceError: it was refused, or the service cannot be reached.
     """
-    found = [_readiness(client) for client in clients]
+    found = [readiness_of(client) for client in clients]
     say("\n\n".join("\n".join(in_lines(one)) for one in found))
     return not any(one.declines_for for one in found)
 
@@ -86,7 +86,12 @@ def in_lines(one: Readiness) -> list[str]:
     return [f"{name:<11}{told}" for name, told in lines]
 
 
-def _readiness(client: httpx.Client) -> Readiness:
+def readiness_of(client: httpx.Client) -> Readiness:
+    """How the process behind `client` stands.
+
+    Raises:
+        ServiceError: as `tell_status`.
+    """
     response = _asked(client, REASONS_PATH)
     try:
         return msgspec.json.decode(response.content, type=Readiness)

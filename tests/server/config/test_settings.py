@@ -223,7 +223,8 @@ WRONG = {
     "the number of a database": "redis_url=redis://host/calls",
     "in a password, %40 in the place of @": "database_url=postgresql://u:pass@word@host/calls, "
     "database_url=postgresql://u:p@host:port/calls, database_url=postgres://u:p@one:1,two:2/calls",
-    "must have at least 32 characters": "secret_key=0123456789abcdef0123456789abcde",
+    "must have at least 32 characters": "secret_key=0123456789abcdef0123456789abcde, "
+    "mcp_token=0123456789abcdef0123456789abcde",
 }
 """What is said of these fields with these values."""
 
@@ -417,6 +418,7 @@ EXAMPLES = {
     "clip": "moment.wav",
     "prices": str(EXAMPLE.parent / "src/callbridge/server/config/prices.toml"),
     "control_key": "0123456789abcdef",
+    "mcp_token": "0123456789abcdef" * 2,
     "nats_url": "tls://nats.example.com:4222",
     "nats_ca": "authorities.pem",
     "nats_events": "call.completed, fact.tool_used",

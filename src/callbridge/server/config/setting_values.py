@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
@@ -31,6 +31,9 @@ SECRET_KEY_CHARACTERS_MIN: Final = 32
 
 CONTROL_KEY_CHARACTERS_MIN: Final = 16
 """Too many to be guessed over the network."""
+
+ASSISTANT_TOKEN_CHARACTERS_MIN: Final = 32
+"""It lies in configurations of other programs, which pass it on: 128 bits if they are hexadecimal digits."""
 
 _PATH: Final = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 """What reaches every program unchanged: no escapes, no dots that lead elsewhere."""
@@ -103,13 +106,18 @@ def _secret_key(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _control_key(secret: SecretStr) -> SecretStr:
-    key = secret.get_secret_value()
-    if len(key) < CONTROL_KEY_CHARACTERS_MIN:
-        raise ValueError(f"must have at least {CONTROL_KEY_CHARACTERS_MIN} characters")
-    if not _KEY.fullmatch(key):
-        raise ValueError("has a space or a letter that no header can carry")
-    return secret
+def _bearer(characters_min: int) -> Callable[[SecretStr], SecretStr]:
+    """What stands behind `Bearer` in a header."""
+
+    def checked(secret: SecretStr) -> SecretStr:
+        key = secret.get_secret_value()
+        if len(key) < characters_min:
+            raise ValueError(f"must have at least {characters_min} characters")
+        if not _KEY.fullmatch(key):
+            raise ValueError("has a space or a letter that no header can carry")
+        return secret
+
+    return checked
 
 
 def _vendors_name(name: str) -> str:
@@ -366,7 +374,8 @@ def _number(value: object, kind: type[float], low: float, high: float, rule: str
 
 AuthTokens = Annotated[SecretStr, AfterValidator(_auth_tokens)]
 SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
-ControlKey = Annotated[SecretStr, AfterValidator(_control_key)]
+ControlKey = Annotated[SecretStr, AfterValidator(_bearer(CONTROL_KEY_CHARACTERS_MIN))]
+AssistantToken = Annotated[SecretStr, AfterValidator(_bearer(ASSISTANT_TOKEN_CHARACTERS_MIN))]
 VendorsName = Annotated[str, AfterValidator(_vendors_name)]
 Host = Annotated[str, AfterValidator(_host)]
 BaseUrl = Annotated[str, AfterValidator(base_url)]

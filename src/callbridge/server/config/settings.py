@@ -18,6 +18,7 @@ from pydantic_settings import PydanticBaseSettingsSource
 
 from callbridge.observe.logs import LogFormat
 from callbridge.server.config.analysis_settings import AnalysisSettings
+from callbridge.server.config.assistant_settings import AssistantSettings
 from callbridge.server.config.fallback_settings import FallbackSettings
 from callbridge.server.config.hearing_settings import HearingSettings
 from callbridge.server.config.kept_settings import KeptSettings
@@ -60,6 +61,7 @@ from callbridge.telephony.rest.credentials import Credentials
 
 class Settings(
     AnalysisSettings,
+    AssistantSettings,
     FallbackSettings,
     HearingSettings,
     RehearsalSettings,

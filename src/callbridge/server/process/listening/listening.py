@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import FrameType
 
-    from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
     from callbridge.observe.loop_watch import LoopWatch
     from callbridge.server.config.settings import Settings
@@ -42,7 +42,7 @@ socket takes half of it (`fast_lane.LINGER_S`)."""
 _log = structlog.get_logger()
 
 
-def uvicorn_config(app: FastAPI, settings: Settings, room: Room | None = None) -> uvicorn.Config:
+def uvicorn_config(app: ASGIApp, settings: Settings, room: Room | None = None) -> uvicorn.Config:
     """Uvicorn, set up for media sockets behind a proxy that ends TLS.
 
     Args:
@@ -86,7 +86,7 @@ CONTROL_CONNECTIONS_MAX: Final = 16
 follow calls."""
 
 
-def control_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def control_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     """The same for the control listener, which has no sockets and no life of its own."""
     config = uvicorn_config(app, settings)
     crowd = Crowd(CONTROL_CONNECTIONS_MAX)
@@ -98,7 +98,7 @@ def control_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return config
 
 
-def pages_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def pages_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     """The same for the pages of a developer: a browser keeps several connections, and one socket talks."""
     config = control_config(app, settings)
     config.host, config.port = "127.0.0.1", 0
