@@ -1,0 +1,75 @@
+"""The examples of docs/bring-your-agent.md, and that of the README: other people's agents, called."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from callbridge import Agent, Call
+from callbridge.testing import Calls, Line
+from documented import example, module_of, sources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+for needed in ("agents", "mcp", "langgraph"):
+    pytest.importorskip(needed, reason="pip install 'callbridge[openai-agents,mcp,examples]'")
+
+PAGE = "docs/bring-your-agent.md"
+SDK, MCP, LANGGRAPH = "OpenAI Agents SDK", "MCP servers", "LangGraph, and anything that answers text"
+
+
+def test_each_example_is_played() -> None:
+    assert set(sources(PAGE)) == {SDK, MCP, LANGGRAPH}
+
+
+async def test_an_agent_of_the_sdks_documentation_answers(line: Line) -> None:
+    agent = module_of(PAGE, SDK).agent
+    call = await line.call(agent, caller=["What can you do?"], model=["Hello!", "I answer the telephone."])
+    call.expect.heard("I answer the telephone")
+    call.expect.no_complaints()
+
+
+def test_an_agent_has_an_mcp_server() -> None:
+    agent: Any = module_of(PAGE, MCP).agent
+    (server,) = agent.mcp_servers
+    assert "orders.bakery.example" in repr(server)
+
+
+@pytest.fixture
+def my_graph() -> Iterator[ModuleType]:
+    """The user's own module, with the graph of the example."""
+    module = ModuleType("my_graph")
+    vars(module)["graph"] = example("langgraph_agent").graph
+    sys.modules["my_graph"] = module
+    yield module
+    del sys.modules["my_graph"]
+
+
+@pytest.mark.parametrize("page", [PAGE, "README.md"])
+async def test_a_graph_is_asked(line: Line, my_graph: ModuleType, page: str) -> None:
+    agent = module_of(PAGE, LANGGRAPH).agent if page == PAGE else _of_readme(vars(my_graph)["graph"])
+    call = await line.call(
+        agent,
+        caller=["Are there nuts in your rye bread?", "Is it vegan?"],
+        model=[
+            Calls("ask_the_office", question="Are there nuts in the rye bread?"),
+            "There are none.",
+            Calls("ask_the_office", question="Is it vegan?"),
+            "Yes, it is.",
+        ],
+    )
+    call.expect.heard("Let me ask.")
+    call.expect.tool("ask_the_office", question="Is it vegan?").returned("About the rye: yes.")
+    call.expect.no_complaints()
+
+
+def _of_readme(graph: Any) -> Agent:
+    """Its few lines, with what stands above them in the user's module."""
+    agent = Agent(instructions="You answer for a bakery.", greeting="Harbour Bakery, hello!")
+    given = {"agent": agent, "graph": graph, "Call": Call}
+    exec(compile(sources("README.md")["Bring your agent"], "README.md", "exec"), given)  # noqa: S102 - the words of our own file
+    return agent
