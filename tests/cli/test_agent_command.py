@@ -170,7 +170,7 @@ def test_the_drawing_alone_is_what_mermaid_reads() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "name an agent, as module:name, or set CALLBRIDGE_AGENT"),
+        ([], "callbridge agent show bakery:agent. Or write"),
         (
             ["--mermaid", "clinic_agent:plain"],
             "clinic_agent:plain has no flow; give it one with Agent(flow=…)",

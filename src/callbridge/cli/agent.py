@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from callbridge.agents.transfers.destination import Destination
 
 
+NOBODY_NAMED: Final = """\
+Nobody is named. For the `agent` in bakery.py: callbridge agent show bakery:agent. Or write
+CALLBRIDGE_AGENT=bakery:agent into .env in this folder.
+`callbridge init bakery` makes a project with an agent."""
+
+
 def show(
     name: Annotated[
         str,
@@ -49,7 +55,7 @@ def show(
     variables = find_variables().values
     name = name or variables.get("CALLBRIDGE_AGENT", "")
     if not name:
-        _refuse("name an agent, as module:name, or set CALLBRIDGE_AGENT")
+        _refuse(NOBODY_NAMED)
     try:
         roster = load_roster(name, variables)
     except AgentError as error:

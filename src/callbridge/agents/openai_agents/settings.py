@@ -58,7 +58,7 @@ def as_ours(settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
                 taken["reasoning_effort"] = value["effort"]
             case _ if not _is_so_anyway(name, value):
                 left_out.append(_words(name, value))
-    return taken, left_out
+    return taken, list(dict.fromkeys(left_out))  # Formats of both directions are one thing to say.
 
 
 def _flat(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
