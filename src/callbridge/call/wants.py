@@ -54,6 +54,8 @@ class AnswerStopped:
     """What the model is told of it, so that it does not say the same again."""
     says: AgentSays | None = None
     """Said in its place, before anything else. None: the model is asked for another answer."""
+    is_answered: bool = True
+    """Whether anything is to be said in its place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from agents.realtime import (
     RealtimeModelSendSessionUpdate,
     RealtimeModelSendToolOutput,
     RealtimeModelSendUserInput,
+    RealtimeModelTranscriptDeltaEvent,
 )
 
 from callbridge.agents.openai_agents.telling import function_call
@@ -42,6 +43,14 @@ if TYPE_CHECKING:
 
 UNTOLD_MAX: Final = 2_000
 """Events that wait for listeners of the user's. A lively call has some fifty in a second."""
+
+RESPONSES_KEPT: Final = 8
+"""Of so many it is known what was said in them: a guardrail may take its time."""
+
+TRIPPED: Final = "guardrail triggered: "
+"""So begins what the session sends behind the interrupt of a guardrail."""
+
+SAY_OTHERWISE: Final = "What you were saying was stopped. Do not say it again; say what you may"
 
 _log = structlog.get_logger()
 
@@ -80,8 +89,10 @@ class CallModel(RealtimeModel):
         )
         """With who is told of it already."""
         self._has_overflown = False
-        self.said: tuple[str, str] | None = None
-        """The response and the item of which the caller was told words last."""
+        self._said: dict[str, str] = {}
+        """Of each response the item of which the caller was to hear words last, newest last."""
+        self._stopped: w.AnswerStopped | None = None
+        """What is to be stopped, as long as it may be said why."""
 
     # --- The SDK's side -------------------------------------------------------------------------------
 
@@ -120,6 +131,8 @@ class CallModel(RealtimeModel):
         """All listeners are to be told this, behind what they are to be told already; `told` knows it."""
         if self.is_over:
             return
+        if isinstance(event, RealtimeModelTranscriptDeltaEvent):
+            self._is_said(event.response_id, event.item_id)
         try:
             self._untold.put_nowait((event, told))
         except asyncio.QueueFull:
@@ -190,6 +203,9 @@ class CallModel(RealtimeModel):
     def _told(self, user_input: object) -> None:
         if isinstance(user_input, str):
             text = user_input
+            if self._stopped is not None and text.startswith(TRIPPED):
+                self._stop_now(text)
+                return
         else:
             content = user_input.get("content", ()) if isinstance(user_input, Mapping) else ()
             parts = [part for part in content if isinstance(part, Mapping)]
@@ -199,8 +215,36 @@ class CallModel(RealtimeModel):
         if text:
             self._wants.add(w.AgentTells(text, is_callers=True))
 
+    def _is_said(self, response_id: str, item_id: str) -> None:
+        if self._said.get(response_id) != item_id:
+            self._said.pop(response_id, None)
+            self._said[response_id] = item_id
+            if len(self._said) > RESPONSES_KEPT:
+                del self._said[next(iter(self._said))]
+
     def _stop(self, event: RealtimeModelSendInterrupt) -> None:
-        """What the agent says is not to be heard any further, if it is still what is meant."""
+        """What the agent says is not to be heard any further, if it is still what is meant.
+
+        A guardrail says in the same step of the loop why, if the model is to make another answer.
+        """
+        if event.response_id is None:
+            item_id = next(reversed(self._said.values()), None)
+        else:
+            item_id = self._said.get(event.response_id)
+        if item_id is None or event.cancel_response_only:
+            return  # Nothing of it can be heard: an answer in text is never asked for.
+        self._stop_now()
+        self._stopped = w.AnswerStopped("session.interrupt", item_id, is_answered=False)
+        asyncio.get_running_loop().call_soon(self._stop_now)
+
+    def _stop_now(self, why: str = "") -> None:
+        if (stopped := self._stopped) is None:
+            return
+        if why:
+            name = why.removeprefix(TRIPPED)
+            stopped = w.AnswerStopped(name, stopped.item_id, tells=f"[{why}. {SAY_OTHERWISE}]")
+        self._stopped = None
+        self._wants.add(stopped)
 
     def _refuse(self, what: str, why: str) -> None:
         message = f"{what} cannot be sent: {why}"

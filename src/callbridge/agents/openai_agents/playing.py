@@ -25,5 +25,8 @@ class Tracked:
                 for item_id, heard_ms in truncated:
                     self._tracker.on_play_ms(item_id, 0, heard_ms)
                 self._tracker.on_interrupted()
+            case facts.GuardrailTripped(item_id=item_id, was_cut=True, heard_ms=heard_ms):
+                self._tracker.on_play_ms(item_id, 0, heard_ms)
+                self._tracker.on_interrupted()
             case _:
                 pass

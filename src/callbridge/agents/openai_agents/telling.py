@@ -102,6 +102,8 @@ class Telling:
                 yield from self._response_is_over()  # Its session has taken it along.
             case facts.Interrupted(truncated, deleted):
                 yield from self._interrupted([item_id for item_id, _ in truncated], deleted)
+            case facts.GuardrailTripped(item_id=item_id, was_cut=True, heard_ms=heard_ms):
+                yield from self._interrupted([item_id] if heard_ms else [], () if heard_ms else (item_id,))
             case facts.TurnEnded(items=items):
                 yield from map(_cut, filter(_was_cut_in_part, items))
             case facts.Remembered(Told(text=text, is_callers=is_callers)):

@@ -134,10 +134,11 @@ class Stopping:
             floor.debts.owe_again(latest)
 
     def _go_on(self, event: AnswerStopped, now: float) -> None:
-        """Nobody is left in silence: words are said in its place, or the model makes another answer."""
+        """Words are said in its place, or the model makes another answer; unless nothing is to be said."""
         if event.says is not None:
             self._floor.sayings.wanted_first(event.says, now)
         if event.tells:
-            self._news.came(AgentTells(event.tells, is_answered=event.says is None), now)
-        elif event.says is None:
+            is_answered = event.is_answered and event.says is None
+            self._news.came(AgentTells(event.tells, is_answered=is_answered), now)
+        elif event.says is None and event.is_answered:
             self._floor.debts.owe_answer(now)
