@@ -114,7 +114,7 @@ def _read(agent: object) -> tuple[RealtimeAgent[Any], RealtimeRunConfig, list[st
     if not is_guest(agent):
         kind = type(agent).__name__
         hint = "; a text agent can be a tool of one" if kind == "Agent" else ""
-        raise AgentFault(f"a {kind} is no RealtimeAgent and no RealtimeRunner of the OpenAI Agents SDK{hint}")
+        raise AgentFault(f"{kind} is no RealtimeAgent and no RealtimeRunner of the OpenAI Agents SDK{hint}")
     if isinstance(agent, RealtimeAgent):
         return agent, {}, []
     # A runner has no other way of saying what it was made of.
