@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from callbridge.call.facts import Fact
     from callbridge.wire.media_streams import StartFacts
 
-AgentKind: TypeAlias = Literal["plain", "ordinary"]
+AgentKind: TypeAlias = Literal["plain", "ordinary", "guest"]
 
 SET_UP_WITHIN_S: Final = 30.0
 UP_FRAMES, DELTAS = 10, 2
@@ -356,11 +356,27 @@ async def _carry_out(calls: int, rounds: int, agent: Agent, *, records: bool) ->
 def measure(
     calls: Annotated[int, typer.Option(min=1, max=5000, help="Calls that take turns.")] = 250,
     rounds: Annotated[int, typer.Option(min=1, help="How often each of them speaks for 200 ms.")] = 40,
-    agent: Annotated[AgentKind, typer.Option(help="One without code, or one as people write.")] = "plain",
+    agent: Annotated[
+        AgentKind, typer.Option(help="One without code, one as people write, or one of the SDK.")
+    ] = "plain",
     recording: Annotated[bool, typer.Option(help="Whether all of them are recorded.")] = False,
 ) -> None:
     """Measure the user time of the audio path alone."""
-    uvloop.run(_carry_out(calls, rounds, ordinary if agent == "ordinary" else Agent(), records=recording))
+    uvloop.run(_carry_out(calls, rounds, _agent(agent), records=recording))
+
+
+def _agent(kind: AgentKind) -> Agent:
+    match kind:
+        case "plain":
+            return Agent()
+        case "ordinary":
+            return ordinary
+        case "guest":
+            # With the SDK, which is an extra.
+            from bench.guest import agent  # noqa: PLC0415 - see the line above
+            from callbridge.openai_agents import guest  # noqa: PLC0415 - see the line above
+
+            return guest(agent)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The realtime examples of the OpenAI Agents SDK, from its source distribution: nothing of it is kept here."""
+"""The realtime examples of the OpenAI Agents SDK, out of its source distribution: nothing is kept here."""
 
 from __future__ import annotations
 

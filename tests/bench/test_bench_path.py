@@ -14,9 +14,14 @@ import callbridge
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("agent", ["plain", pytest.param("ordinary", marks=pytest.mark.heavy)])
+@pytest.mark.parametrize(
+    "agent",
+    ["plain", *(pytest.param(agent, marks=pytest.mark.heavy) for agent in ("ordinary", "guest"))],
+)
 def test_every_kind_of_message_has_its_price(agent: str) -> None:
     """It ends by an assertion when a frame did not pass."""
+    if agent == "guest":
+        pytest.importorskip("agents.realtime", reason="the OpenAI Agents SDK is an extra")
     done = subprocess.run(  # noqa: S603 - our own command line
         (sys.executable, "-m", "bench.path", "--agent", agent, "--calls", "3", "--rounds", "2"),
         cwd=ROOT,

@@ -1,28 +1,44 @@
-"""Agents of the OpenAI Agents SDK over real sockets, as they are: tools, handoffs, guardrails, approvals."""
+"""Agents of the OpenAI Agents SDK over real sockets: one that answers, one that goes on on another stream."""
 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+import statistics
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 pytest.importorskip("agents.realtime", reason="the OpenAI Agents SDK is an extra: callbridge[openai-agents]")
 
-from agents import function_tool
-from agents.realtime import RealtimeAgent
+from agents import GuardrailFunctionOutput, OutputGuardrail, function_tool
+from agents.realtime import RealtimeAgent, realtime_handoff
 
-from callbridge.call.facts import EndReason, TurnEnded
-from callbridge.simulators.phone import CallerScript, HangUp, Say, WaitForAgent
+from callbridge import Agent
+from callbridge import Call as CallOf
+from callbridge.call.agent_facts import GuestChanged
+from callbridge.call.facts import EndReason, StreamEnded, StreamStarted, TurnEnded
+from callbridge.openai_agents import guest
+from callbridge.simulators.phone import CallerScript, HangUp, Pause, Say, WaitForAgent
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
+from callbridge.testing import Interrupt
+from callbridge.testing import Line as PlayedLine
+from e2e.line import Line
 from e2e.stack import CONNECTED_AND_LEFT, stack
 from random_calls import noise
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agents.realtime import RealtimeSession
+
     from callbridge.simulators.voice_model import Journal
+    from e2e.line import Frame, Way
+    from machine import Machine
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
+
+WORD = noise(random.Random(1), 600)
 
 
 def speech(text: str, ms: int = 300) -> Speech:
@@ -53,7 +69,7 @@ async def test_an_agent_with_one_tool_answers_a_call() -> None:
         ),
         after_ms=20,
     )
-    caller = CallerScript([WaitForAgent(), Say(noise(random.Random(1), 600)), WaitForAgent(), HangUp()])
+    caller = CallerScript([WaitForAgent(), Say(WORD), WaitForAgent(), HangUp()])
     async with stack(script, agent=agent) as running:
         call = await running.call(caller)
     assert call.journal.refusals == []
@@ -62,3 +78,94 @@ async def test_an_agent_with_one_tool_answers_a_call() -> None:
     assert outputs(call.journal) == ["The weather in Paris is sunny."]
     assert [turn.agent for turn in call.of(TurnEnded)] == ["Hello!", "Sunny."]
     assert (call.ended.reason, call.verbs) == (EndReason.CALLER_HANGUP, CONNECTED_AND_LEFT)
+
+
+@pytest.mark.heavy
+async def test_who_had_the_call_has_it_on_another_stream() -> None:
+    """Its stream breaks off behind a handoff. The next one is the new agent's, and knows what was said."""
+    histories: list[list[Any]] = []
+
+    async def events(session: RealtimeSession, _call: CallOf) -> None:
+        histories.append([])
+        async for event in session:
+            if event.type == "history_added" and event.item.type == "message":
+                histories[-1].append(event.item)
+
+    billing = RealtimeAgent[Any](name="Billing", instructions="You do bills.", tools=[get_weather])
+    front = RealtimeAgent[Any](name="Front", instructions="You greet.", handoffs=[realtime_handoff(billing)])
+    script = Script(
+        answers=(
+            Answer(say=(speech("Hello!"),)),
+            Answer(calls=(Call(name="transfer_to_billing"),), caller="A bill."),
+            Answer(say=(speech("Bills here."),), after_call=True),
+            Answer(calls=(Call(name="get_weather", arguments={"city": "Rome"}),), caller="In Rome?"),
+            Answer(say=(speech("Sunny."),), after_call=True),
+        ),
+        after_ms=20,
+    )
+
+    def cut(_since: int, _frame: Frame, way: Way) -> list[bytes]:
+        way.cut()
+        return []
+
+    line = Line(cut, from_media=170)
+    caller = CallerScript(
+        [WaitForAgent(), Say(WORD), WaitForAgent(), Pause(1500), Say(WORD), WaitForAgent(), HangUp()]
+    )
+    async with line.opened():
+        environment = {"PUBLIC_BASE_URL": line.url}
+        async with stack(script, agent=guest(front, events=events), environment=environment) as running:
+            line.target = running.settings.port
+            call = await running.call(caller)
+    assert [ended.reason for ended in call.of(StreamEnded)] == [
+        EndReason.MEDIA_LOST,
+        EndReason.CALLER_HANGUP,
+    ]
+    assert [started.is_continued for started in call.of(StreamStarted)] == [False, True]
+    assert [fact.agent for fact in call.of(GuestChanged)] == ["Billing"]
+    assert call.journal.session["instructions"] == "You do bills."
+    assert outputs(call.journal) == ['{"assistant": "Billing"}', "The weather in Rome is sunny."]
+    parts = [item.content[0] for item in histories[1][:3]]
+    said = [getattr(part, "text", None) or getattr(part, "transcript", None) for part in parts]
+    assert said == ["Hello!", "A bill.", "Bills here."]
+
+
+# --- Beside one of ours -------------------------------------------------------------------------------
+
+LONG = "It is sunny today, and it will be sunny tomorrow, and on all other days of this week and the next."
+
+RATIO_MAX = 1.5
+MARGIN_MS = 10.0
+"""For the noise of a machine on which both take a few milliseconds."""
+
+
+async def never(_context: Any, _agent: Any, _said: str) -> GuardrailFunctionOutput:
+    return GuardrailFunctionOutput(output_info=None, tripwire_triggered=False)
+
+
+@pytest.mark.long
+async def test_latency_and_truncation_are_those_of_our_own(
+    figures: Callable[[str], None], machine: Machine
+) -> None:
+    """Words are told to the session as they come, and a guardrail looks at them."""
+    guarded = OutputGuardrail(never, name="never")
+    theirs = RealtimeAgent[Any](name="Theirs", instructions="You tell.", output_guardrails=[guarded])
+    ours = Agent(name="ours", instructions="You tell.", greeting="", can_hang_up=False)
+    measured = {}
+    for name, agent in (("ours", ours), ("theirs", theirs)):
+        call = await PlayedLine(seed=3).call(
+            agent,
+            caller=["Today?", *(Interrupt(after_ms=900, say="And then?") for _ in range(3)), "Thank you."],
+            model=["Hello.", *([LONG] * 4), "Goodbye."],
+            real_sockets=True,
+        )
+        call.expect.no_complaints()
+        call.expect.truncation(within_ms=60)
+        call.expect.barge_in(within_ms=400)
+        answers = [fact.answer for fact in call.facts if isinstance(fact, TurnEnded)]
+        delays = [found.first_delta_ms for found in answers if found and found.first_delta_ms is not None]
+        measured[name] = statistics.median(delays)
+    said = ", ".join(f"{name} {ms} ms" for name, ms in measured.items())
+    figures(f"from the end of the caller's turn to the first audio of the answer: {said}")
+    is_slow = measured["theirs"] > RATIO_MAX * measured["ours"] + MARGIN_MS
+    machine.judge([said] if is_slow else [], 15)

@@ -356,7 +356,7 @@ async def test_the_code_of_a_user_hands_over_too(line: Line) -> None:
 
     async def events(session: RealtimeSession, call: Call) -> None:
         async for event in session:
-            if event.type == "history_added" and event.item.role == "user":
+            if event.type == "history_added" and getattr(event.item, "role", "") == "user":
                 await session.update_agent(RealtimeAgent(name="Night", instructions="It is night."))
 
     call = await line.call(
@@ -436,7 +436,7 @@ async def test_messages_are_told_and_what_a_call_has_not_is_an_error(line: Line)
 async def test_whoever_interrupts_the_agent_by_code_is_not_answered(line: Line) -> None:
     async def events(session: RealtimeSession, call: Call) -> None:
         async for event in session:
-            if event.type == "history_added" and event.item.role == "user":
+            if event.type == "history_added" and getattr(event.item, "role", "") == "user":
                 await asyncio.sleep(2)
                 await session.interrupt()
 

@@ -13,7 +13,7 @@ from callbridge.agents.fault import AgentFault
 from callbridge.agents.guest import Guest
 from callbridge.agents.openai_agents.graph import reachable
 from callbridge.agents.openai_agents.host import Hosting
-from callbridge.agents.openai_agents.in_call import GuestInCall
+from callbridge.agents.openai_agents.in_call import GuestInCall, ListeningGuest
 from callbridge.agents.openai_agents.recognising import is_guest
 from callbridge.agents.openai_agents.settings import as_ours
 from callbridge.agents.openai_agents.tools import HostedTool
@@ -105,7 +105,8 @@ def guest(
     made.guest = _shown(agent, agents, [*left_out, *not_taken])
     made.toolbox.reserve({tool.name for tools in made.guest.tools.values() for tool in tools})
     hosting = Hosting(start, agents, config, context, events, playback_tracker)
-    made.abilities.append(lambda wants, _about: GuestInCall(hosting, wants))
+    kind = ListeningGuest if _listens(hosting) else GuestInCall
+    made.abilities.append(lambda wants, _about: kind(hosting, wants))
     return made
 
 
@@ -121,6 +122,12 @@ def _read(agent: object) -> tuple[RealtimeAgent[Any], RealtimeRunConfig, list[st
     start, config, model = agent._starting_agent, agent._config, agent._model
     left_out = [] if type(model) is OpenAIRealtimeWebSocketModel else [f"model={type(model).__name__}"]
     return start, config or {}, left_out
+
+
+def _listens(hosting: Hosting) -> bool:
+    """Whether anybody looks at words before they are whole: a piece costs as much as six frames of audio."""
+    are_guarded = any(agent.output_guardrails for agent in hosting.agents.values())
+    return hosting.events is not None or are_guarded or bool(hosting.config.get("output_guardrails"))
 
 
 def _shown(of: object, agents: Mapping[str, RealtimeAgent[Any]], left_out: list[str]) -> Guest:

@@ -92,10 +92,6 @@ class GuestInCall:
     def pressed(self, keys: str) -> str | None:
         """See `Ability`."""
 
-    def hears(self, by: Literal["agent", "caller"], item_id: str, words: str) -> None:
-        """See `Hearing`."""
-        self._tell(self._telling.hears(by, item_id, words))
-
     def model_says(self, event: ServerEvent) -> None:
         """See `Watching`."""
         self._tell(self._telling.model_says(event))
@@ -122,3 +118,11 @@ class GuestInCall:
     def hang_up(self) -> None:
         """See `Running`."""
         self._host.hang_up()
+
+
+class ListeningGuest(GuestInCall):
+    """One that is told words as they come: a guardrail looks at them, or a function of the user's may."""
+
+    def hears(self, by: Literal["agent", "caller"], item_id: str, words: str) -> None:
+        """See `Hearing`."""
+        self._tell(self._telling.hears(by, item_id, words))
