@@ -67,7 +67,10 @@ def kept_in(folder: Path, **more: str) -> dict[str, str]:
 
 
 def logged(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "log").read_text().splitlines()]
+    """What was asked, line by line, behind the one that says it is ready."""
+    ready, *asked = [json.loads(line) for line in (folder / "log").read_text().splitlines()]
+    assert (ready["event"], {line["event"] for line in asked}) == ("ready", {"assistant_asked"})
+    return asked
 
 
 async def test_an_assistant_reads_a_call_that_was_made(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 import asked_calls
 from callbridge.cli import app
+from callbridge.server.process.listening.listening import tcp_listener
 from desks import NEEDED
 
 TOKEN = "t" * 32
@@ -71,3 +73,10 @@ def test_without_the_library_it_says_what_to_install(
         else run(records_url)
     )
     assert (ended.exit_code, "pip install 'callbridge[mcp]'" in ended.output) == (1, True), ended.output
+
+
+def test_a_port_that_is_taken_is_told(only_these: pytest.MonkeyPatch, records_url: str) -> None:
+    with contextlib.closing(tcp_listener()) as taken:
+        port = str(taken.getsockname()[1])
+        ended = run(records_url, "--http", "--port", port, CALLBRIDGE_MCP_TOKEN=TOKEN)
+    assert (ended.exit_code, f"127.0.0.1 port {port}" in ended.output) == (1, True)

@@ -33,7 +33,9 @@ def talk(*words: str) -> CallStory:
 
 
 def test_a_transcript_tells_what_was_heard_and_done_in_its_order() -> None:
-    told = transcript(STORY, 1, MASKED)
+    told = transcript(
+        msgspec.structs.replace(STORY, values='{"tries": 2}', analysis='{"mood": 4}'), 1, MASKED
+    )
     assert told.text.splitlines() == [
         NOTE,
         f"--- {CALL_SID}",
@@ -47,6 +49,8 @@ def test_a_transcript_tells_what_was_heard_and_done_in_its_order() -> None:
         "0:04.8 caller: And on Monday?",
         "0:04.8 agent: Closed.",
         'captured Booking: {"day":"Sunday","people":4}',
+        'values: {"tries": 2}',
+        'analysis: {"mood": 4}',
         "--- end of what was said",
     ]
     assert (told.next_turn, len(told.said)) == (None, 9)
@@ -76,6 +80,11 @@ def test_a_long_call_comes_in_pages_that_fit_together(keeping: Keeping) -> None:
     assert all(len(one.text) <= TEXT_CHARACTERS_MAX + 40 for one in said)
     assert all(sum(len(one.text) for one in page.said) <= PAGE_CHARACTERS_MAX for page in pages)
     assert all(len(page.said) <= TURNS_MAX for page in pages)
+
+
+def test_what_belongs_to_the_whole_call_comes_with_its_first_page() -> None:
+    told = transcript(msgspec.structs.replace(STORY, values="{}", analysis="{}"), 2, MASKED)
+    assert (told.said[0].turn, told.captured, told.values, told.analysis) == (2, {}, "", "")
 
 
 def test_a_call_without_words_says_so() -> None:

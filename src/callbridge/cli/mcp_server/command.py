@@ -145,8 +145,10 @@ def _phone(settings: Settings, url: str | None) -> Iterator[Phone]:
 def _serve_stdio(phone: Phone, tools: dict[str, PhoneTool]) -> None:
     from callbridge.cli.mcp_server.answering import phone_server, serve_stdio  # noqa: PLC0415 - an extra
 
+    server = phone_server(phone, tools, "stdio")
+    _log.info("ready", tools=", ".join(tools), next_step="who has started this asks on its standard input")
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve_stdio(phone_server(phone, tools, "stdio")))
+        asyncio.run(serve_stdio(server))
 
 
 def _serve_http(phone: Phone, tools: dict[str, PhoneTool], address: _Address) -> None:
@@ -178,6 +180,7 @@ async def _until_stopped(
     server = phone_server(phone, tools, "http")
     async with listening(server, phone.settings, token, listener, address.names):
         host, port = listener.getsockname()[:2]
+        host = f"[{host}]" if ":" in host else host
         _log.info("ready", address=f"http://{host}:{port}{PATH}", tools=", ".join(tools))
         if not is_loopback(address.host):
             _log.warning("token_in_the_open", remedy="let a proxy end TLS before it: the token travels along")

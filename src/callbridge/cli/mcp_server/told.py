@@ -218,14 +218,16 @@ class Transcript(Told, frozen=True, kw_only=True):
     note: str
     said: list[Said]
     captured: dict[str, str]
-    """Objects that the agent took down, by form, as JSON text; with the first page."""
+    """Objects that the agent took down, by form, as JSON text. This and what follows: with the first page."""
+    values: str
+    """What the agent's code noted in `call.values`, as JSON text."""
     analysis: str
-    """What a text model found in the call, as JSON text; with the first page."""
+    """What a text model found in the call, as JSON text."""
     next_turn: int | None
 
     def lines(self) -> Iterator[str]:
         """The conversation."""
-        if not (self.said or self.captured or self.analysis):
+        if not (self.said or self.captured or self.values or self.analysis):
             yield f"No words of {self.call_sid} are kept (CALLBRIDGE_KEEP_WORDS)."
             return
         yield self.note
@@ -234,6 +236,8 @@ class Transcript(Told, frozen=True, kw_only=True):
             yield f"{one.at} {one.who}: {one.text}{' [interrupted]' if one.was_cut else ''}"
         for form, data in self.captured.items():
             yield f"captured {form}: {data}"
+        if self.values:
+            yield f"values: {self.values}"
         if self.analysis:
             yield f"analysis: {self.analysis}"
         yield "--- end of what was said"
@@ -261,6 +265,7 @@ def transcript(story: CallStory, first_turn: int, keeping: Keeping) -> Transcrip
         note=NOTE,
         said=said,
         captured=captured,
+        values=_text(story.values, keeping) if is_first else "",
         analysis=_text(story.analysis, keeping) if is_first else "",
         next_turn=next_turn,
     )
