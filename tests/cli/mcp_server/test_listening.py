@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 TOKEN = "t" * 32
 RIGHT = {"Authorization": f"Bearer {TOKEN}", "Accept": "application/json, text/event-stream"}
 NAME = "phone.example.com"
+WITHIN_S = 30.0
+"""No test waits longer."""
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
 
 
@@ -68,7 +70,11 @@ async def opened(phone: Phone) -> AsyncIterator[Door]:
     """Not a fixture: those are left in another task than they were entered in."""
     server = phone_server(phone, offered(words=True), "http")
     with contextlib.closing(tcp_listener()) as listener:
-        async with leaves_nothing(), listening(server, phone.settings, TOKEN, listener, (NAME,)):
+        async with (
+            asyncio.timeout(WITHIN_S),
+            leaves_nothing(),
+            listening(server, phone.settings, TOKEN, listener, (NAME,)),
+        ):
             yield Door(listener.getsockname()[1])
 
 
@@ -137,16 +143,25 @@ async def test_a_body_whose_length_is_not_told_is_bounded_too(phone: Phone) -> N
 
 
 async def test_strangers_cost_a_line_in_the_log_and_keep_nobody_out(phone: Phone) -> None:
-    """They open more connections than there may be, ask with wrong tokens, and hold on."""
-    head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\nContent-Length: 0\r\n\r\n"
+    """They open more connections than there may be, ask with wrong tokens, and hold on.
+
+    Who has shown the token before keeps the connection, too.
+    """
+    head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nAuthorization: Bearer "
     with structlog.testing.capture_logs() as logs:
         async with opened(phone) as door, contextlib.AsyncExitStack() as held:
+            known, asking = await asyncio.open_connection("127.0.0.1", door.port)
+            held.callback(asking.close)
+            asking.write(f"{head}{TOKEN}\r\n\r\n".encode())
+            assert (await known.readuntil(b"\r\n")).split()[1] == b"400"  # An empty question.
             for _ in range(3 * CONTROL_CONNECTIONS_MAX):
                 reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
                 held.callback(writer.close)
-                writer.write(head.encode())
+                writer.write(f"{head}x\r\n\r\n".encode())
                 assert (await reader.readline()).split()[1] == b"401"
             assert (await door.ask()).status_code == 200
+            asking.write(f"{head}{TOKEN}\r\n\r\n".encode())
+            await known.readuntil(b"HTTP/1.1 400 ")
     assert [line["reason"] for line in logs if line["event"] == "assistant_refused"] == ["wrong token"]
     assert TOKEN not in str(logs)
 

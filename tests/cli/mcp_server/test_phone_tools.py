@@ -107,6 +107,18 @@ def test_a_service_is_asked_for_the_same(phone: Phone, over_the_wire: Phone) -> 
         ("search_calls", {"words": "refund"}),
     ):
         assert ask(over_the_wire, name, **arguments) == ask(phone, name, **arguments), name
+    for one in (
+        *(
+            {"since": "2026-11-20"},
+            {"agent": "bakery"},
+            {"caller_key": "nobody's"},
+            {"ended": "agent_hangup"},
+        ),
+        *({"longer_than": "1h"}, {"after": "0 "}),
+    ):
+        assert ask(over_the_wire, "list_calls", **one)["calls"] == [], one
+    (live,) = ask(over_the_wire, "list_calls", state="live")["calls"]
+    assert live["call_sid"] == LIVE
     told = ask(over_the_wire, "read_status")
     assert (told["takes_calls"], told["wrong"], told["live_calls"]) == (True, [], 0)
     with pytest.raises(RefusedError, match="There is no call CAc"):

@@ -109,6 +109,11 @@ def test_a_call_is_read_in_pages_and_what_is_too_much_is_counted() -> None:
     )
 
 
+def test_no_text_of_a_peer_reaches_a_terminal_as_it_is() -> None:
+    story = msgspec.structs.replace(STORY, caller="sip:********@\x1b[2J", caller_key="k")
+    assert r"Caller sip:********@\x1b[2J (key k)" in call_read(story, 1).text
+
+
 def test_a_bill_is_in_dollars() -> None:
     told = bill_of(STORY)
     assert (told.dollars, [(line.name, line.dollars) for line in told.bill]) == (0.045, [("audio in", 0.045)])
