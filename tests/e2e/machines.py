@@ -10,14 +10,15 @@ import asyncio
 import contextlib
 import signal
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from callbridge.simulators.voice_model import SessionSettings, serve_model
 from e2e.commands import run
 from e2e.processes import READY_S, Front, Service, end_all, start, until_ready
-from e2e.stack import hold_on, variables
+from e2e.stack import variables
 from ports import free_port
+from wires import Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -28,78 +29,6 @@ if TYPE_CHECKING:
     from e2e.stack import Stack
 
 ENDED_S: Final = 40.0
-
-# --- The wire ---------------------------------------------------------------------------------------
-
-
-class Wire:
-    """The network between one machine and the database, which fails as networks do.
-
-    Its context is the time in which it listens.
-    """
-
-    def __init__(self, far_port: int) -> None:
-        self._far_port = far_port
-        self.port = free_port()
-        self._flows = asyncio.Event()
-        self._server: asyncio.Server | None = None
-        self._connected: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
-
-    async def __aenter__(self) -> Self:
-        await self.mend()
-        return self
-
-    async def __aexit__(self, *_exc_info: object) -> None:
-        await self.refuse()
-
-    async def mend(self) -> None:
-        """All is well again: what was swallowed arrives now, as after any partition."""
-        self._flows.set()
-        if self._server is None:
-            self._server = await asyncio.start_server(self._connect, "127.0.0.1", self.port)
-
-    async def refuse(self) -> None:
-        """Connections are reset, and no new one is taken: as by a firewall that says so."""
-        server, self._server = self._server, None
-        self._flows.set()
-        if server is not None:
-            server.close()
-        for writer, task in list(self._connected.items()):
-            writer.transport.abort()
-            task.cancel()
-        await asyncio.gather(*self._connected.values(), return_exceptions=True)
-
-    def swallow(self) -> None:
-        """Connections stay open, new ones are taken, and nothing comes of it: as when a cable is pulled."""
-        self._flows.clear()
-
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        hold_on()
-        task = asyncio.current_task()
-        assert task is not None
-        self._connected[writer] = task
-        far_writer = None
-        try:
-            await self._flows.wait()
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._far_port)
-            async with asyncio.TaskGroup() as pipes:
-                pipes.create_task(self._pipe(far_reader, writer), name="wire")
-                await self._pipe(reader, far_writer)
-        except (OSError, asyncio.CancelledError):
-            writer.transport.abort()  # A database that is not there does not listen: the same for who asks.
-        finally:
-            del self._connected[writer]
-            if far_writer is not None:
-                far_writer.transport.abort()
-
-    async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
-            while data := await reader.read(65536):
-                await self._flows.wait()
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
 
 # --- The machines -----------------------------------------------------------------------------------
 

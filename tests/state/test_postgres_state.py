@@ -27,10 +27,10 @@ from callbridge.state.sqlite_state import SqliteState
 from callbridge.state.state import CallEvent, StateError
 from callbridge.state.tables import schema_version
 from ports import free_port
-from stalling_proxy import StallingProxy
 from state.seeing import all_seen
 from state.seeing import until as has_come
 from state.wall_clock import Clock
+from wires import Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -215,12 +215,11 @@ async def test_a_wire_on_which_nothing_comes_back_is_noticed(
     shared_database: str, postgres_server: Server
 ) -> None:
     """Packets are dropped, not refused. What was under way when it began is not written twice."""
-    proxy = StallingProxy(postgres_server.port)
-    async with proxy.open():
-        state = await stands(shared_database.replace(f":{postgres_server.port}/", f":{proxy.port}/"))
+    async with Wire(postgres_server.port) as wire:
+        state = await stands(shared_database.replace(f":{postgres_server.port}/", f":{wire.port}/"))
         state.append(CALL, "stream_started", b"0")
         assert await state.flush()
-        proxy.answers.clear()
+        wire.answers.clear()
         state.append(CALL, "turn_ended", b"1")
         began = time.monotonic()
         # Asked before anybody knows: the answer comes when it is noticed.
@@ -233,7 +232,7 @@ async def test_a_wire_on_which_nothing_comes_back_is_noticed(
         assert await state.claim_token(b"a", FAR)
         assert time.monotonic() - began < 0.5
         state.append(CALL, "turn_ended", b"2")
-        proxy.answers.set()
+        wire.answers.set()
         await until(lambda: state.trouble is None)
         assert await state.flush()
         assert words_of(await state.events(CALL)) == [b"0", b"1", b"2"]
@@ -246,11 +245,10 @@ async def test_a_thread_does_not_hang_for_ever_on_a_wire_that_stays_silent(
 ) -> None:
     """It gives the connection up and makes a new one, on a way that is open by now."""
     monkeypatch.setattr("callbridge.state.postgres.PATIENCE_S", 2.0)
-    proxy = StallingProxy(postgres_server.port)
-    async with proxy.open():
-        state = await stands(shared_database.replace(f":{postgres_server.port}/", f":{proxy.port}/"))
-        closed, proxy.requests = proxy.requests, asyncio.Event()
-        proxy.requests.set()  # For connections to come; those that are there keep the closed one.
+    async with Wire(postgres_server.port) as wire:
+        state = await stands(shared_database.replace(f":{postgres_server.port}/", f":{wire.port}/"))
+        closed, wire.requests = wire.requests, asyncio.Event()
+        wire.requests.set()  # For connections to come; those that are there keep the closed one.
         closed.clear()
         state.append(CALL, "turn_ended", b"1")
         await until(lambda: state.trouble is not None)

@@ -12,7 +12,7 @@ import pytest
 import leftovers
 import redis_server
 from callbridge.state.state import EVENTS_WAITING_MAX, KEPT, OVER, QUIET_S
-from stalling_proxy import StallingProxy
+from wires import Wire
 
 pytest.importorskip("redis")
 
@@ -228,7 +228,7 @@ async def test_one_that_became_a_copy_is_left_for_who_has_its_address_now(
     url: str, running_redis: redis_server.Server
 ) -> None:
     """A host that changes the roles of two servers moves the name, and cuts nobody's connection."""
-    async with StallingProxy(running_redis.port).open() as way:
+    async with Wire(running_redis.port) as way:
         calls = RedisCalls(url.replace(f":{running_redis.port}/", f":{way.port}/"), "one")
         calls.append(CALL, "stream_started", b"1")
         assert await calls.flush()

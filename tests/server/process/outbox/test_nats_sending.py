@@ -29,7 +29,7 @@ from callbridge.server.process.outbox.nats_sending import NatsSending
 from leftovers import leaves_nothing, until
 from nats_server import JETSTREAM, NatsServer, nats_server
 from nats_streams import kept_in
-from stalling_proxy import StallingProxy
+from wires import Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -182,17 +182,17 @@ async def test_a_wire_that_stalls_changes_nothing(
     database: Database, server: NatsServer, soon: None, held: str
 ) -> None:
     """Acks that never come, and messages that come when they were long sent again over another connection."""
-    async with leaves_nothing(), StallingProxy(server.port).open() as proxy:
+    async with leaves_nothing(), Wire(server.port) as wire:
         rig = Rig(database, server, f"stalled-{held}")
-        rig.servers = NatsServers(addresses=(f"127.0.0.1:{proxy.port}",))
+        rig.servers = NatsServers(addresses=(f"127.0.0.1:{wire.port}",))
         async with rig.sending():
             rig.put(*["CA1", "CA2"] * 10)
             assert await until(lambda: rig.count(DONE) == 20)
-            getattr(proxy, held).clear()
+            getattr(wire, held).clear()
             rig.put(*["CA1", "CA2"] * 10)
             assert await until(lambda: any(one.failed for one in rig.outbox.listed(Filter(limit=100))))
-            assert await until(lambda: proxy.connections > 2)
-            getattr(proxy, held).set()
+            assert await until(lambda: wire.connections > 2)
+            getattr(wire, held).set()
             assert await until(lambda: rig.count(DONE) == 40)
     for call in ("CA1", "CA2"):
         assert [number for sid, number in await rig.kept() if sid == call] == list(range(1, 21))
