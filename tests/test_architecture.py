@@ -641,6 +641,7 @@ BROAD = {
         "Host._enter_late",
     ): "a guest's code may raise; the call goes on",
     ("callbridge.agents.openai_agents.host", "Host._tell"): "so here",
+    ("callbridge.agents.handoffs.handoff", "Handoff.is_open"): "then it is not there, with a line in the log",
     ("callbridge.agents.openai_agents.host", "Host._do"): "told to the guest's session, and raised again",
     ("callbridge.agents.openai_agents.host", "Host._read"): "and here",
     ("callbridge.agents.openai_agents.tools", "HostedTool.answer_async"): "and here",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         unreached,
         visited,
     )
+    from callbridge.agents.handoffs.handoff import Handoff
     from callbridge.agents.mcp.servers import McpServer
     from callbridge.agents.recording.recording import Recording
     from callbridge.agents.texting.texts import Texts
@@ -64,6 +65,7 @@ __all__ = [
     "Flow",
     "FlowFault",
     "Form",
+    "Handoff",
     "Line",
     "LiveFact",
     "LiveWords",
@@ -123,6 +125,7 @@ _WHERE = {
         "unreached",
         "visited",
     ),
+    "agents.handoffs.handoff": ("Handoff",),
     "agents.mcp.servers": ("McpServer",),
     "agents.recording.recording": ("Recording",),
     "agents.texting.texts": ("Texts",),

@@ -10,12 +10,13 @@ from pydantic import BaseModel, field_serializer, field_validator
 from structlog.testing import capture_logs
 
 import memory_call as mc
-from callbridge.agents import in_call as in_call_module
 from callbridge.agents import texts
 from callbridge.agents.agent import Agent
 from callbridge.agents.context import Call, Line
-from callbridge.agents.in_call import BEGUN, AgentInCall
+from callbridge.agents.in_call import AgentInCall
+from callbridge.agents.tools import in_call as tools_in_call
 from callbridge.agents.tools.given import GivenTool
+from callbridge.agents.tools.in_call import BEGUN
 from callbridge.agents.tools.tool import Manner, ToolRefused
 from callbridge.call import wants as w
 from callbridge.call.actions import RunTool
@@ -359,7 +360,7 @@ async def test_a_caller_is_not_asked_about_what_cannot_be_done(group: asyncio.Ta
 async def test_neither_a_cough_nor_words_before_the_call_make_a_confirmation(
     group: asyncio.TaskGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(in_call_module, "WORDS_S", 0.01)
+    monkeypatch.setattr(tools_in_call, "WORDS_S", 0.01)
     pay = await confirming(group)
     called = Remembered(ToolStarted(1, "call_1", "pay", TEN))
     cough, behind = CallerSpoke(1, 100, is_clear=False), ItemHeard("question", behind_tools=2)
@@ -404,7 +405,7 @@ async def test_key_1_is_a_yes(keys: str, group: asyncio.TaskGroup, *, is_yes: bo
 async def test_what_takes_longer_than_a_moment_is_covered(
     group: asyncio.TaskGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(in_call_module, "MOMENT_S", 0.01)
+    monkeypatch.setattr(tools_in_call, "MOMENT_S", 0.01)
     agent, may_go_on = Agent(), asyncio.Event()
 
     @agent.tool(while_running="I am looking.", waiting_sound=True)

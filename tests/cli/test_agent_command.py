@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PROGRAM = '''
 from typing import Literal
 from pydantic import BaseModel
-from callbridge import Agent, Call, Destination, Flow, Step, answered, by, key
+from callbridge import Agent, Call, Destination, Flow, Handoff, Step, answered, by, key
 
 class Booking(BaseModel):
     "An appointment."
@@ -70,6 +70,11 @@ lines = {"+49 30 1234567": harbour, "sip:desk@example.sip.twilio.com": plain, "*
 
 def choose(call: Call) -> Agent:
     return harbour
+
+billing = Agent(name="billing", handoff_description="Questions about bills.", can_hang_up=False)
+desk = Agent(name="desk", can_hang_up=False)
+desk.handoffs.append(Handoff(billing, input_type=Booking, say="This is billing."))
+billing.handoffs.append(desk)
 '''
 
 DRAWING = """\
@@ -80,6 +85,24 @@ stateDiagram-v2
     start --> done: find_slot answered
     start --> done: key 2
     done --> [*]
+"""
+
+HANDOFFS_SHOWN = """\
+Agent desk
+  instructions: (from the settings)
+  greeting: (from the settings)
+
+Handoffs
+  transfer_to_billing(name: string, weeks: list of integer (may be left out)): billing
+    Questions about bills.
+    says: This is billing.
+
+Agent billing
+  instructions: (from the settings)
+  greeting: (from the settings)
+
+Handoffs
+  transfer_to_desk(): desk
 """
 
 SHOWN = """\
@@ -158,6 +181,12 @@ def test_of_several_agents_it_is_shown_who_answers_which_call() -> None:
 
 
 @pytest.mark.usefixtures("program")
+def test_agents_that_callers_may_be_handed_to_are_shown_behind_who_answers() -> None:
+    shown = CliRunner().invoke(app, ["agent", "show", "clinic_agent:desk"]).output
+    assert shown == HANDOFFS_SHOWN
+
+
+@pytest.mark.usefixtures("program")
 def test_the_drawing_alone_is_what_mermaid_reads() -> None:
     """By default of the agent that answers."""
     ended = CliRunner().invoke(
@@ -175,7 +204,10 @@ def test_the_drawing_alone_is_what_mermaid_reads() -> None:
             ["--mermaid", "clinic_agent:plain"],
             "clinic_agent:plain has no flow; give it one with Agent(flow=…)",
         ),
-        (["clinic_agent:nobody"], "clinic_agent has no nobody; did you mean agent, plain, harbour?"),
+        (
+            ["clinic_agent:nobody"],
+            "clinic_agent has no nobody; did you mean agent, plain, harbour, billing, desk?",
+        ),
     ],
 )
 def test_what_cannot_be_shown_is_told(arguments: list[str], words: str) -> None:

@@ -461,6 +461,25 @@ async def test_transfers(example: ModuleType) -> None:
     assert played.heard == ["Hello!", "In which town?"]
 
 
+@of(AGENTS, "Several agents in one call")
+async def test_several_agents_in_one_call(example: ModuleType) -> None:
+    """Billing has the bill that the desk was given, and its own tool."""
+    voices = Voices()
+    answers = [
+        voices.agent("Harbour Bakery, hello!"),
+        voices.agent(caller="My bill.", calls=[Call(name="transfer_to_billing", arguments={"bill": "7"})]),
+        voices.agent(calls=[Call(name="transfer_to_billing", arguments={"bill": 7})], after_call=True),
+        voices.agent(calls=[Call(name="bill")], after_call=True),
+        voices.agent("Twelve euros.", after_call=True),
+    ]
+    played = await play(example.agent, answers, [HEARD, voices.caller(), HEARD])
+    (_, refused), (_, told), (_, bill) = played.outputs
+    assert "bill: Input should be a valid integer" in str(refused)
+    assert json.loads(str(told))["told"] == "Bill 7 is of last May."
+    assert bill == "bill 7, for billing: 12 euros, open"
+    assert played.heard == ["Harbour Bakery, hello!", "Twelve euros."]
+
+
 @of(AGENTS, "Send a text")
 async def test_send_a_text(example: ModuleType) -> None:
     """A template and a recipe reach the caller; an order of which nothing is known does not."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from callbridge.agents import in_call
 from callbridge.agents.agent import Agent
+from callbridge.agents.tools import in_call
 from callbridge.call.facts import Remembered
 from callbridge.call.memory import ToolStarted
 from callbridge.simulators.phone import Act, Departure

@@ -108,6 +108,10 @@ CASES = [
         line("step_entered", step="book", because="asked", ends=False),
     ),
     (
+        agent_facts.AgentChanged("billing", "desk", "transfer_to_billing"),
+        line("agent_changed", agent="billing", was="desk", because="transfer_to_billing"),
+    ),
+    (
         agent_facts.GuestChanged("Billing", "transfer_to_billing"),
         line("guest_changed", agent="Billing", because="transfer_to_billing"),
     ),

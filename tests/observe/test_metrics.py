@@ -136,6 +136,7 @@ def moved(*given: Fact) -> dict[str, float]:
         ),
         (TextTold("t1", TextOutcome.BLOCKED), {"texts_total blocked": 1}),
         (facts.FallbackDialed("no-answer"), {"fallback_dials_total no-answer": 1}),
+        (agent_facts.AgentChanged("billing", "desk", "transfer_to_billing"), {"handoffs_total": 1}),
         (agent_facts.CaptureDelivered("Booking", "failed"), {"captures_delivered_total failed": 1}),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, msgspec.Struct) else None,

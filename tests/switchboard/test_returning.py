@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -164,6 +165,15 @@ def test_who_hangs_up_in_the_last_step_begins_anew(*, goes_on: bool) -> None:
     assert known(WISH, *steps, ended(EndReason.CALLER_HANGUP)).before.goes_on is goes_on
 
 
+@pytest.mark.parametrize(("changes", "goes_on"), [("b", True), ("ba", False), ("bab", True)])
+def test_the_last_step_is_that_of_the_agent_that_was_on(changes: str, *, goes_on: bool) -> None:
+    """One agent's flow has ended, and its caller was handed over to another one."""
+    steps: list[Fact] = [agent_facts.StepEntered("bye", "asked", ends=True, source=STREAM)]
+    for was, agent in itertools.pairwise(("a", *changes)):
+        steps.append(agent_facts.AgentChanged(agent, was, f"transfer_to_{agent}", source=STREAM))
+    assert known(WISH, *steps, ended(EndReason.CALLER_HANGUP)).before.goes_on is goes_on
+
+
 def test_what_goes_on_is_what_was_said_done_and_captured() -> None:
     """As facts of another call, told by no stream; of values the latest. A new session is told that it is
     another call.
@@ -221,7 +231,7 @@ def test_all_that_an_agent_keeps_is_known_here() -> None:
         return inspect.isclass(thing) and issubclass(thing, BaseFact) and thing is not BaseFact
 
     kept = {kind for _, kind in inspect.getmembers(agent_facts, is_fact)} - {
-        *(agent_facts.CalledBefore, agent_facts.CallerTexted)
+        *(agent_facts.CalledBefore, agent_facts.CallerTexted, agent_facts.McpToolsChanged)
     }
     assert kept == set(OF_AGENTS)
     assert {kind.__struct_config__.tag for kind in kept} <= DETAILS

@@ -48,10 +48,13 @@ class Ability(Protocol):
         """How keys are to be put together at the moment; None where it does not care."""
 
     def restore(self, fact: Fact) -> None:
-        """Something happened on an earlier stream of the call, or in `choose`. In order; asks for nothing."""
+        """Something happened on an earlier stream of the call, in `choose`, or while another agent is on.
+
+        In order; asks for nothing.
+        """
 
     def told(self, fact: Fact) -> None:
-        """Something has happened."""
+        """Something has happened. `AgentChanged`: the caller was handed over to the agent of this ability."""
 
     def answered(self, tool: str, result: ToolResult, call: Call[Any]) -> None:
         """A tool or a work of this call has ended with this. The model is told behind it."""

@@ -14,7 +14,6 @@ from callbridge.agents.languages.codes import LanguageFault, checked_language
 from callbridge.agents.mcp.servers import McpServer, OurServer
 from callbridge.agents.menu import MenuInCall, work_of
 from callbridge.agents.pressing import press_keys_tool
-from callbridge.agents.recording.in_call import RecordingInCall
 from callbridge.agents.texting.texts import SEND_TEXT
 from callbridge.agents.time_zones import is_time_zone
 from callbridge.agents.tools.given import AnyTool
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from callbridge.agents.detection import SemanticVad, ServerVad
     from callbridge.agents.flow.flow import Flow
     from callbridge.agents.guest import Guest
+    from callbridge.agents.handoffs.handoff import Handoff
     from callbridge.agents.recording.recording import Recording
     from callbridge.agents.texting.texts import Texts
     from callbridge.agents.texts import Text
@@ -100,6 +100,9 @@ class Agent:
         texts: which text messages it may send; without them the model sends none.
         flow: the steps of its conversations, each with instructions and tools of its own.
         transfers: people to whom it can put its callers through.
+        handoffs: other agents to whom it may hand its callers over within the call, each as it is or as a
+            `Handoff`. Agents may lead to each other: `orders.handoffs.append(billing)` when both are there.
+        handoff_description: what it is for, as the agents read it that may hand over to it.
         mcp_servers: MCP servers whose tools it has beside its own.
         analysis: what is asked about its calls when they are over, where calls are analysed.
         recording: has its calls recorded, and says how the caller is asked; without it none is.
@@ -147,6 +150,8 @@ class Agent:
         texts: Texts | None = None,
         flow: Flow | None = None,
         transfers: Iterable[Destination] = (),
+        handoffs: Iterable[Agent | Handoff] = (),
+        handoff_description: str = "",
         mcp_servers: Iterable[McpServer] = (),
         analysis: Analysis | None = None,
         recording: Recording | None = None,
@@ -159,7 +164,9 @@ class Agent:
         self.tool_timeout_s, self.spend_max = tool_timeout_s, spend_max
         self.values, self.summarise = _checked_values(values), summarise
         self.greeting_interruptible, self.person_key = greeting_interruptible, person_key
-        self.analysis = analysis
+        self.handoffs: list[Agent | Handoff] = list(handoffs)
+        """To whom it may hand its callers over. More may be appended until it is served."""
+        self.analysis, self.handoff_description = analysis, handoff_description
         self.toolbox = Toolbox()
         self.abilities: list[MakeAbility] = []
         """What it can do beside talking, each made anew for a call."""
@@ -196,27 +203,17 @@ class Agent:
             self.toolbox.add(tool_of(given))
 
     def _take_abilities(self, person_key: str) -> None:
-        """What it can do in a call because of its flow, its recording and its destinations."""
+        """What it can do in a call because of its flow and its destinations, and what its recording needs."""
         if self.flow is not None:
             names = (*self.toolbox.names, *([TOOL] if self.destinations else []))
             self.flow.check(names, person_key)
             self.toolbox.reserve(self.flow.tool_names)
             self.abilities.append(self.flow.in_call)
         if self.recording is not None:
-            self._is_recorded(self.recording)
+            self.toolbox.reserve(self.recording.tool_names)
         if self.destinations:
             self.toolbox.reserve([TOOL])
             self.abilities.append(lambda wants, _about: TransfersInCall(self._transfers, wants))
-
-    def _is_recorded(self, recording: Recording) -> None:
-        self.toolbox.reserve(recording.tool_names)
-        left_out = frozenset[str]() if self.flow is None else self.flow.unrecorded
-        self.abilities.append(lambda wants, _about: RecordingInCall(recording, wants, left_out))
-
-    @property
-    def has_abilities(self) -> bool:
-        """Whether it can do anything beside talking and running its tools."""
-        return bool(self.abilities or self.our_servers)
 
     @property
     def our_servers(self) -> tuple[OurServer, ...]:

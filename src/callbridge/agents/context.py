@@ -104,6 +104,10 @@ class Spoken(Awaitable[bool]):
 class LiveCall(Protocol):
     """What a call does for its agent's code. Any thread may call."""
 
+    @property
+    def agent_on(self) -> str:
+        """The name of the agent that talks with the caller."""
+
     def say(self, words: str, *, while_running: bool) -> Spoken:
         """Lets the agent say exactly these words."""
 
@@ -169,8 +173,8 @@ class Call(Generic[ValuesT]):
 
     @property
     def agent(self) -> str:
-        """The name of the agent that answers."""
-        return self._about.agent
+        """The name of the agent that talks with the caller: who answers, or to whom they were handed over."""
+        return self._about.agent if self._live is None else self._live.agent_on
 
     @property
     def language(self) -> str:

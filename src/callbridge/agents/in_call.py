@@ -1,7 +1,8 @@
-"""An agent in one call: its tools run here, its abilities are told here, and its own state is kept here.
+"""The agents' side of one call: their tools run here, their abilities are told here, values are kept here.
 
 The bridge tells it every fact and takes what it wants of the core. What the session of the model is to be is
-derived from where the abilities stand; when that has changed, the session is amended.
+derived from who is on, and where the abilities of that agent stand; when it has changed, the session is
+amended. What belongs to one agent alone stands in `handoffs.one_agent`.
 """
 
 from __future__ import annotations
@@ -9,26 +10,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from contextvars import ContextVar
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
-from callbridge.agents.all_abilities import AllAbilities
-from callbridge.agents.asking import answer_of
 from callbridge.agents.context import Call, Line, Spoken
 from callbridge.agents.earlier import told_of
-from callbridge.agents.mcp.in_call import McpInCall
+from callbridge.agents.handoffs.in_call import HandoffsInCall
 from callbridge.agents.outside import NoOutside
 from callbridge.agents.recording.in_call import RecordingInCall
 from callbridge.agents.texting.in_call import TextsInCall
 from callbridge.agents.texts import summary_of, text_of
-from callbridge.agents.tools.confirming import ASK_FIRST, Confirmations
-from callbridge.agents.tools.runs import ToolRuns, why_not
-from callbridge.agents.tools.threads import ThreadsBusy
+from callbridge.agents.tools.in_call import RUNNING, ToolsInCall
 from callbridge.agents.tools.tool import ToolResult, Transfer, failure
-from callbridge.agents.tools.unended import LATER, Unended
-from callbridge.agents.transfers.in_call import WORK, TransfersInCall
+from callbridge.agents.transfers.in_call import WORK
 from callbridge.agents.values import new_values, restored, stored
 from callbridge.agents.wants import Wants
 from callbridge.call import agent_facts, facts
@@ -37,11 +31,11 @@ from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.wishes import HangUp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from callbridge.agents.abilities import Ability
     from callbridge.agents.agent import Agent
     from callbridge.agents.context import About
+    from callbridge.agents.handoffs.one_agent import OneAgent
     from callbridge.agents.outside import Outside
     from callbridge.agents.recording.recorder import Recorder
     from callbridge.agents.tools.given import AnyTool
@@ -53,40 +47,12 @@ if TYPE_CHECKING:
     from callbridge.wire.realtime_commands import FunctionTool
     from callbridge.wire.realtime_events import ServerEvent
 
-MOMENT_S: Final = 1.0
-"""What takes longer than this is covered by words or a soft sound. Most look-ups are done before, and the
-caller has just heard the agent say something."""
-
-LATER_S: Final = 60.0
-"""What a tool that answers later may take, unless it says so itself."""
-
-LATER_AT_ONCE_MAX: Final = 3
-"""Tools of one call that answer later and run at a time: one place is left for those that answer now."""
-
-WORDS_S: Final = 2.0
-"""How long the words of something short are waited for. As a rule they come within a second of it."""
-
-_RUNNING: Final[ContextVar[str]] = ContextVar("callbridge_running_tool", default="")
-"""The `call_id` of the tool that this code runs for; empty where it runs for none."""
-
-BEGUN: Final = (
-    '{"status": "begun", "what_next": "It takes a while. Say so in a few words, and go on with the caller; '
-    'you will be told what came of it. Do not call it again, and do not guess the result."}'
-)
-
-
-def _abilities(agent: Agent, about: About, outside: Outside, wants: Wants) -> Iterator[Ability]:
-    yield from (make(wants, about) for make in agent.abilities)
-    if agent.our_servers:
-        taken = (*agent.toolbox.names, *agent.toolbox.reserved)
-        yield McpInCall(agent.our_servers, outside.mcp, taken, wants)
-
 
 class AgentInCall:
     """The agent of one stream. Made before the stream is admitted, with what is known of the call.
 
     Args:
-        agent: who answers.
+        agent: who answers. The caller may be handed over to others from there.
         about: what is known of the call.
         earlier: the facts of earlier streams, and of the webhook.
         outside: what the process does for it beyond the call.
@@ -95,18 +61,17 @@ class AgentInCall:
     def __init__(
         self, agent: Agent, about: About, earlier: Iterable[Fact] = (), outside: Outside | None = None
     ) -> None:
-        self._agent, self._own_instructions = agent, ""
+        self._agent = agent
         self.greeting = ""
         """Its first words; empty where the model finds some."""
         self._loop = asyncio.get_running_loop()
         self.wants = Wants(self._loop)
         self.call: Call[Any] = Call(about, new_values(agent.values), self)
-        self._confirmations = Confirmations()
         outside = outside or NoOutside()
+        self._tools = ToolsInCall(self.call, self.wants)
         self.texts = TextsInCall(agent.texts, about, outside, self.wants)
-        self._abilities = AllAbilities(_abilities(agent, about, outside, self.wants))
-        self._transfers = self._abilities.first(TransfersInCall)
-        self.recording = self._abilities.first(RecordingInCall)
+        self._handoffs = HandoffsInCall(agent, about, outside, self.wants)
+        self.recording = self._recording_of(agent)
         self.recorder: Recorder | None = None
         """Records the stream, where the agent wishes it; given before it begins."""
         self._turns: dict[int, tuple[str | None, str]] = {}
@@ -115,11 +80,6 @@ class AgentInCall:
         self._heard: dict[str, asyncio.Future[bool]] = {}
         """Words on their way, by their name."""
         self._is_over = False
-        self._later: set[str] = set()
-        """Works that are tools of the model's, which answer later."""
-        self._unended = Unended()
-        self._running: dict[tuple[bool, str], AnyTool] = {}
-        """By whose each is and its `call_id`."""
         for fact in earlier:
             self._restore(fact)
         self._values = stored(self.call.values)
@@ -129,10 +89,6 @@ class AgentInCall:
         self._is_stale = True
         """Something has happened that may have changed either: a fact, or an answer of a tool. Nothing else
         changes an ability, and most events of a call bring neither."""
-        self._runs: ToolRuns | None = None
-        self._is_clear = asyncio.Event()
-        """Whether the caller's latest words were words; otherwise that is still to be seen."""
-        self._is_clear.set()
 
     async def prepare(self, instructions: str, greeting: str, speak: str = "") -> None:
         """Finds the agent's texts, functions of the call among them; what it leaves open is given here.
@@ -142,17 +98,37 @@ class AgentInCall:
             greeting: the same.
             speak: which language it speaks; follows its instructions, whoever wrote them.
         """
-        agent, call = self._agent, self.call
-        await self._abilities.prepare(call)
-        own = await text_of(agent.instructions, call, instructions, "instructions")
-        self._own_instructions = "\n\n".join(filter(None, (own, speak)))
-        self.greeting = await text_of(agent.greeting, call, greeting, "greeting")
+        await self._handoffs.prepare(self.call, instructions, speak)
+        self.greeting = await text_of(self._agent.greeting, self.call, greeting, "greeting")
         if self.recording is not None:
             self.greeting = self.recording.greeting(self.greeting)
         self._session = self._session_now()
         self._keep_values()
 
+    def _recording_of(self, agent: Agent) -> RecordingInCall | None:
+        """As the agent wants it that takes the call. What the flow of any agent leaves out is left out."""
+        if agent.recording is None:
+            return None
+        flows = {one.name: one.agent.flow for one in self._handoffs.all}
+        unrecorded = {name: flow.unrecorded for name, flow in flows.items() if flow is not None}
+        return RecordingInCall(agent.recording, self.wants, unrecorded, self._handoffs.on.name)
+
     # --- What the session is to be ---
+
+    @property
+    def agents(self) -> tuple[Agent, ...]:
+        """All to whom the caller may come in this call, as the user wrote them."""
+        return tuple(one.agent for one in self._handoffs.all)
+
+    @property
+    def agent_on(self) -> str:
+        """See `Call.agent`."""
+        return self._handoffs.on.name
+
+    @property
+    def reads_keys(self) -> bool:
+        """Whether anybody but the model may have a use for keys. It stays so for the whole call."""
+        return self._handoffs.reads_keys
 
     @property
     def instructions(self) -> str:
@@ -166,40 +142,41 @@ class AgentInCall:
 
     def _session_now(self) -> tuple[str, tuple[FunctionTool, ...]]:
         told = told_of(self.call.earlier)
-        texts = (self._own_instructions, told, *self._abilities.instructions)
+        on, recording = self._handoffs.on, self.recording
+        of_call = () if recording is None else (recording.instructions,)
+        texts = (on.own_instructions, told, *of_call, *on.abilities.instructions)
         definitions = tuple(tool.definition for tool in self._tools_now().values())
         return "\n\n".join(filter(None, texts)), definitions
 
     def _tools_now(self) -> dict[str, AnyTool]:
-        own: dict[str, AnyTool] = {
-            tool.name: tool for tool in (*self._agent.toolbox.tools, *self.texts.tools)
-        }
-        return own | self._abilities.tools
+        """Those of the agent that is on, and of the call."""
+        of_call = (*self.texts.tools, *(() if self.recording is None else self.recording.tools))
+        own = self._handoffs.on.tools | {tool.name: tool for tool in of_call}
+        return own | self._handoffs.tools(self.call)
 
     # --- What happens ---
 
     def begin(self, tasks: asyncio.TaskGroup) -> None:
         """The stream is admitted: `tasks` owns what runs from now on."""
-        self._runs = ToolRuns(self.call, tasks)
-        for text in self._unended.texts():
-            self.wants.add(w.AgentTells(text, is_answered=False))
+        self._tools.begin(tasks)
         self.texts.begin()
         if self.recording is not None:
             self.recording.begin(tasks, self.recorder)
-        self._abilities.start(tasks)
+        self._handoffs.start(tasks)
 
     @property
     def hearer(self) -> Callable[[Literal["agent", "caller"], str, str], None] | None:
         """Who is to be told both sides' words as they come; None where nobody listens."""
-        return self._abilities.hearer
+        return self._handoffs.hearer
 
     @property
     def watcher(self) -> Callable[[ServerEvent], None] | None:
         """Who is to be told what the model says, but for audio and pieces of words; None: nobody watches."""
-        return self._abilities.watcher
+        return self._handoffs.watcher
 
     def _restore(self, fact: Fact) -> None:
-        self._unended.restore(fact)
+        fact = self._handoffs.heard_by(fact)
+        self._tools.restore(fact)
         self.texts.restore(fact)
         match fact:
             case agent_facts.ValuesSet(values):
@@ -209,25 +186,35 @@ class AgentInCall:
                 self._turns = {}
             case _:
                 self._hear(fact)
-        self._abilities.restore(fact)
+        if self.recording is not None:
+            self.recording.restore(fact)
+        self._handoffs.restore(fact)
+        self._serve_changed(fact)
 
     def told(self, fact: Fact) -> None:
         """Something has happened in the call."""
+        fact = self._handoffs.heard_by(fact)
         self._hear(fact)
-        self._confirmations.told(fact)
+        self._tools.told(fact)
         self.texts.told(fact)
-        if isinstance(fact, facts.CallerSpoke):
-            (self._is_clear.set if fact.is_clear else self._is_clear.clear)()
         if isinstance(fact, facts.Said):
             heard = self._heard.pop(fact.say_id, None)
             if heard is not None and not heard.done():
                 heard.set_result(fact.heard_percent >= 100)
-        if self._abilities:
-            self._abilities.told(fact)
+        if self.recording is not None:
+            self.recording.told(fact)
+        if self.reads_keys or self.recording is not None:
+            self._handoffs.told(fact)
+            self._serve_changed(fact)
             self._is_stale = True
         # Where there are no abilities the core itself tells the model (`CallPlan.reads_keys`).
-        if self._abilities and isinstance(fact, facts.KeysPressed) and not fact.is_menu:
+        if self.reads_keys and isinstance(fact, facts.KeysPressed) and not fact.is_menu:
             self._tell_of_keys(fact.keys)
+
+    def _serve_changed(self, fact: Fact) -> None:
+        """Another agent may be on: what belongs to the call is of use to that one."""
+        if isinstance(fact, agent_facts.AgentChanged):
+            self.texts.serve(self._handoffs.on.agent.texts)
 
     def _hear(self, fact: Fact) -> None:
         match fact:
@@ -239,7 +226,7 @@ class AgentInCall:
                 pass
 
     def _tell_of_keys(self, keys: str) -> None:
-        text = self._abilities.pressed(keys)
+        text = self._handoffs.on.abilities.pressed(keys)
         if text is None:
             text = f"[The caller pressed {' '.join(keys)} on the telephone keypad.]"
         self.wants.add(w.AgentTells(text, is_callers=True))
@@ -258,7 +245,7 @@ class AgentInCall:
                 self._session = session
                 return w.SessionWanted(self.wants.new_id("amendment"), *session)
             self._is_stale = False
-            if (keys := self._abilities.keys) != self._keys:
+            if (keys := self._handoffs.on.abilities.keys) != self._keys:
                 self._keys = keys
                 return keys or w.KeysWanted()
         return self.wants.take()
@@ -276,7 +263,7 @@ class AgentInCall:
         if self._is_over:  # Nobody is there who could hear it.
             with contextlib.suppress(asyncio.InvalidStateError):  # The end, in the loop's thread, was faster.
                 heard.set_result(False)
-        self.wants.add(w.AgentSays(say_id, words, until_tool=_RUNNING.get() if while_running else ""))
+        self.wants.add(w.AgentSays(say_id, words, until_tool=RUNNING.get() if while_running else ""))
         return Spoken(heard)
 
     def end(self, words: str) -> None:
@@ -306,15 +293,16 @@ class AgentInCall:
 
     def transfer(self, name: str, words: str, reason: str, summary: str) -> None:
         """See `Call.transfer`."""
-        if name not in self._agent.destinations:
-            known = ", ".join(self._agent.destinations) or "none"
+        on = self._handoffs.on
+        if name not in on.agent.destinations:
+            known = ", ".join(on.agent.destinations) or "none"
             raise ValueError(f"there is no destination {name!r}; the agent has: {known}")
         given = {"to": name, "say": words, "reason": reason, "summary": summary}
-        self.wants.add(w.WorkAsked(self.wants.new_id("transfer"), WORK, json.dumps(given)))
+        on.wants.add(w.WorkAsked(on.wants.new_id("transfer"), WORK, json.dumps(given)))
 
     def transfers(self) -> Sequence[TransferResult]:
         """See `Call.transfers`."""
-        return () if self._transfers is None else tuple(self._transfers.results)
+        return self._handoffs.transfers()
 
     def transcript(self) -> Sequence[Line]:
         """See `Call.transcript`."""
@@ -330,109 +318,46 @@ class AgentInCall:
 
     async def run(self, asked: RunTool, *, is_kept: bool) -> ToolResult:
         """Runs what the model, or the agent itself, has asked for; whatever goes wrong is an answer."""
-        tool = self._tool_of(asked)
+        owner, tool = self._asked_of(asked)
         if tool is None:
             names = ", ".join(self._tools_now())
             why = f"there is no tool {asked.name}; the tools are: {names}"
             return failure(why, ToolOutcome.REFUSED)
         if not asked.is_ours:
-            is_asked_first = tool.manner.is_confirmed
-            if is_asked_first and (fault := await self._fault_in(tool, asked)) is not None:
-                return fault
-            if is_asked_first or tool.manner.awaits_answer:
-                await self._caller_is_clear()
-            if is_asked_first and not self._confirmations.may_run(asked.name, asked.arguments):
-                return failure(ASK_FIRST, ToolOutcome.UNCONFIRMED)
-            if tool.manner.is_later:
-                if tool.manner.is_irreversible and (why := why_not(asked, is_kept=is_kept)):
-                    return failure(why, ToolOutcome.REFUSED)
-                return self._begin_later(asked)
-        self._running[asked.is_ours, asked.call_id] = tool
-        try:
-            result = await self._run_covered(tool, asked, is_kept=is_kept)
-            if result.transfer is not None:
-                result = await self._put_through(result.transfer, asked)
-        finally:
-            self._running.pop((asked.is_ours, asked.call_id), None)
-        self._ended(asked, result)
+            at_once = await self._tools.answer_at_once(tool, asked, owner.wants, is_kept=is_kept)
+            if at_once is not None:
+                return at_once
+        result = await self._tools.run(tool, asked, is_kept=is_kept)
+        if result.transfer is not None:
+            result = await self._put_through(owner, result.transfer, asked)
+        self._ended(owner, asked, result)
         return replace(result, is_momentary=result.is_momentary or tool.manner.is_momentary)
 
-    async def _fault_in(self, tool: AnyTool, asked: RunTool) -> ToolResult | None:
-        """What is wrong with the arguments: the caller is not asked about what cannot be done."""
-        judge = partial(tool.fault_in, asked.arguments, self.call)
-        if not tool.is_plain:
-            return judge()
-        # The user's types may block, as the function itself. What is not seen in time the run will tell.
-        with contextlib.suppress(TimeoutError, ThreadsBusy):
-            return cast("ToolResult | None", await answer_of(judge, {}, WORDS_S))
-        return None
-
-    async def _caller_is_clear(self) -> None:
-        """Returns when it is known whether the caller has said something, or is not to be known soon."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(WORDS_S):
-                await self._is_clear.wait()
-        self._is_clear.set()  # What has not come by now is not waited for again.
-
-    def _tool_of(self, asked: RunTool) -> AnyTool | None:
-        tools = self._tools_now()
-        if asked.is_ours and not self._is_later(asked):
-            return self._abilities.work(asked.name)
-        tool, double = tools.get(asked.name), self._agent.doubles.get(asked.name)
-        return tool if tool is None or double is None else double(tool)
-
-    def _is_later(self, asked: RunTool) -> bool:
-        return asked.is_ours and asked.call_id in self._later
-
-    def _begin_later(self, asked: RunTool) -> ToolResult:
-        """The model is answered at once; the tool runs as a work of the agent's own."""
-        if len(self._later) >= LATER_AT_ONCE_MAX:
-            why = f"{len(self._later)} of what you began earlier still run; wait until one of them has ended"
-            return failure(why, ToolOutcome.BUSY)
-        later_id = self.wants.new_id(LATER)
-        self._later.add(later_id)
-        self.wants.add(w.WorkAsked(later_id, asked.name, asked.arguments))
-        return ToolResult(BEGUN)
-
-    async def _run_covered(self, tool: AnyTool, asked: RunTool, *, is_kept: bool) -> ToolResult:
-        """Runs the tool; what takes longer than a moment is covered."""
-        assert self._runs is not None, "it has begun"
-        if self._is_later(asked):
-            asked = replace(asked, timeout_s=LATER_S)
-        cover = self._loop.call_later(MOMENT_S, self._cover, tool, asked)
-        running = _RUNNING.set(asked.call_id)
-        try:
-            return await self._runs.run(tool, asked, is_kept=is_kept)
-        finally:
-            _RUNNING.reset(running)
-            cover.cancel()
-
-    def _cover(self, tool: AnyTool, asked: RunTool) -> None:
+    def _asked_of(self, asked: RunTool) -> tuple[OneAgent, AnyTool | None]:
+        """Whose it is, and what is run. A model has the tools of the agent that is on, and no others."""
         if asked.is_ours:
-            return  # The caller talks with the agent meanwhile.
-        if words := tool.manner.while_running:
-            self.wants.add(w.AgentSays(self.wants.new_id("say"), words, until_tool=asked.call_id))
-        if tool.manner.has_waiting_sound:
-            self.wants.add(w.SoundWanted(asked.call_id))
+            owner = self._handoffs.owner(asked.call_id)
+            return owner, self._tools.later(asked) or owner.abilities.work(asked.name)
+        on, tool = self._handoffs.on, self._tools_now().get(asked.name)
+        return on, None if tool is None else on.tool_for_call(tool)
 
-    async def _put_through(self, transfer: Transfer, asked: RunTool) -> ToolResult:
+    async def _put_through(self, owner: OneAgent, transfer: Transfer, asked: RunTool) -> ToolResult:
         """What comes of a result that names a destination."""
-        if self._transfers is None:
+        if owner.transfers is None:
             return failure(
                 f"the tool wants a transfer to {str(transfer)[:40]}; the agent has no destinations"
             )
-        is_ours = asked.is_ours and not self._is_later(asked)
-        return await self._transfers.put_through(transfer, self.call, is_ours=is_ours)
+        is_ours = asked.is_ours and self._tools.later(asked) is None
+        return await owner.transfers.put_through(transfer, self.call, is_ours=is_ours)
 
-    def _ended(self, asked: RunTool, result: ToolResult) -> None:
-        if self._is_later(asked):
-            self._later.discard(asked.call_id)
-            text = f"[{asked.name}, which you began earlier, has ended. What came of it: {result.output}]"
-            is_answered = result.wish is None and not result.is_quiet
-            self.wants.add(w.AgentTells(text, is_answered=is_answered))
-        if self._abilities:
-            self._abilities.answered(asked.name, result, self.call)
-            self._is_stale = True
+    def _ended(self, owner: OneAgent, asked: RunTool, result: ToolResult) -> None:
+        is_later = self._tools.later(asked) is not None
+        if is_later:
+            self._tools.ended_later(asked, result)
+        # What a tool answers moves no flow of an agent that rests.
+        if (asked.is_ours and not is_later) or owner is self._handoffs.on:
+            owner.abilities.answered(asked.name, result, self.call)
+        self._is_stale = True
         if asked.is_ours and result.wish is not None:  # Of the model's own call the core sees to it.
             self.wants.add(w.WishSet(result.wish))
         self._keep_values()
@@ -456,11 +381,9 @@ class AgentInCall:
             if not heard.done():
                 heard.set_result(False)
         self._heard.clear()
-        if self._runs is not None:
-            self._runs.hang_up()
-        self._abilities.hang_up()
+        self._tools.hang_up()
+        self._handoffs.hang_up()
 
     def cut_short(self, asked: RunTool) -> ToolResult:
         """What is to be said of a run that nobody waits for any longer."""
-        assert self._runs is not None, "it has begun"
-        return self._runs.cut_short(self._running.get((asked.is_ours, asked.call_id)))
+        return self._tools.cut_short(asked)

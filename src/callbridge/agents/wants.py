@@ -30,7 +30,7 @@ class Wants:
         self._waiting: deque[w.Want] = deque()
         self._withdrawn: set[str] = set()
         """Works that are not to run after all."""
-        self._has_changed = False
+        self._changed = asyncio.Event()
         """What an ability is has changed without a fact."""
         self._written = asyncio.Event()
         self._ids = itertools.count(1)
@@ -57,12 +57,13 @@ class Wants:
 
     def changed(self) -> None:
         """What an ability tells the model, or has as tools, has changed without a fact. On the loop alone."""
-        self._has_changed = True
+        self._changed.set()
         self._written.set()
 
     def take_change(self) -> bool:
         """Whether that was said since it was asked last."""
-        has_changed, self._has_changed = self._has_changed, False
+        has_changed = self._changed.is_set()
+        self._changed.clear()
         return has_changed
 
     def withdraw(self, work_id: str) -> None:
@@ -86,3 +87,24 @@ class Wants:
     async def written(self) -> None:
         """Returns when there is something to be taken."""
         await self._written.wait()
+
+
+class OwnWants(Wants):
+    """The wants of a call as one of its agents writes them: the same ones, and whose a work is stays known.
+
+    Works of two agents may have one name; their ids differ.
+    """
+
+    def __init__(self, wants: Wants) -> None:
+        vars(self).update(vars(wants))  # The queues themselves.
+        self._works: set[str] = set()
+
+    def add(self, wanted: Wanted) -> None:
+        """One more."""
+        if isinstance(wanted, w.WorkAsked):
+            self._works.add(wanted.call_id)
+        super().add(wanted)
+
+    def has_asked(self, work_id: str) -> bool:
+        """Whether this agent has asked for a work."""
+        return work_id in self._works

@@ -45,6 +45,16 @@ class AttemptFailed(BaseFact, frozen=True):
     tool: str
 
 
+class AgentChanged(BaseFact, frozen=True):
+    """The caller was handed over to another agent, within the call. What follows is that one's."""
+
+    agent: str
+    was: str
+    """Who handed them over."""
+    because: str
+    """By which tool of the model's."""
+
+
 class FieldKept(BaseFact, frozen=True):
     """The caller has given a value for a field, or confirmed it."""
 
@@ -107,8 +117,11 @@ class McpToolsChanged(BaseFact, frozen=True):
     """How many it has now."""
 
 
+OF_ONE_AGENT: Final = (StepEntered, AttemptFailed, GuestChanged, FieldKept, FieldRefused, Captured)
+"""They mean something to the agent that was on when they happened, and to no other one of the call."""
+
 OF_AGENTS: Final = (
-    *(ValuesSet, StepEntered, GuestChanged, AttemptFailed),
+    *(ValuesSet, StepEntered, AgentChanged, GuestChanged, AttemptFailed),
     *(FieldKept, FieldRefused, Captured, CaptureDelivered),
 )
 """Those that whoever goes on with a call needs."""

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from callbridge.call.agent_facts import (
+    AgentChanged,
     AttemptFailed,
     CalledBefore,
     CallerTexted,
@@ -350,6 +351,7 @@ Fact: TypeAlias = (
     | StepEntered
     | GuestChanged
     | AttemptFailed
+    | AgentChanged
     | FieldKept
     | FieldRefused
     | Captured

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from callbridge.agents.agent import AgentError
 from callbridge.agents.choosing.loading import load_roster
+from callbridge.agents.handoffs.graph import agents_from, handoffs_of
 from callbridge.agents.tools.tool import Tool
 from callbridge.agents.transfers.destination import By
 from callbridge.observe.redaction import masked_number
@@ -60,7 +61,7 @@ def show(
         roster = load_roster(name, variables)
     except AgentError as error:
         _refuse(f"{error}\n{error.where}".rstrip())
-    agents = roster.agents
+    agents = _all_in(roster)
     drawings = [agent.flow.mermaid() for agent in agents.values() if agent.flow is not None]
     if mermaid and not drawings:
         _refuse(f"{name} has no flow; give it one with Agent(flow=…)")
@@ -73,6 +74,16 @@ def show(
 def _refuse(why: str) -> None:
     typer.echo(why, err=True)
     raise typer.Exit(1)
+
+
+def _all_in(roster: Roster) -> dict[str, Agent]:
+    """Who answers, and behind them to whom their callers may be handed over."""
+    found: dict[str, Agent] = dict(roster.agents)
+    for name, agent in roster.agents.items():
+        for other_name, other in agents_from(agent, name).items():
+            if all(other is not known for known in found.values()):
+                found[other_name] = other
+    return found
 
 
 def _calls(roster: Roster) -> Iterator[str]:
@@ -94,6 +105,7 @@ def lines_of(name: str, agent: Agent) -> Iterator[str]:
     yield from () if agent.guest is None else _guest(agent.guest)
     yield from _part("Forms", (line for form in agent.forms.values() for line in _form(form)))
     yield from _part("Transfers", (line for one in agent.destinations.values() for line in _destination(one)))
+    yield from _part("Handoffs", _handoffs(agent))
     yield from _part("Keys", _keys(agent))
     if agent.flow is not None:
         for step in agent.flow.plan.steps:
@@ -134,6 +146,17 @@ def _guest(guest: Guest) -> Iterator[str]:
         lines = [line for tool in tools for line in _tool_lines(tool)]
         yield from _part(f"{name}, of the {guest.library}", iter(lines or ["has no tools"]))
     yield from _part("Left out", iter(guest.left_out))
+
+
+def _handoffs(agent: Agent) -> Iterator[str]:
+    """To whom its callers may be handed over within the call."""
+    for handoff, other in handoffs_of(agent):
+        given = ", ".join(_parameters(handoff.tool.definition.parameters))
+        yield f"{handoff.tool_name}({given}): {other.name}"
+        if handoff.description:
+            yield f"  {handoff.description}"
+        if handoff.say:
+            yield f"  says: {handoff.say}"
 
 
 def _keys(agent: Agent) -> Iterator[str]:

@@ -347,7 +347,7 @@ def _share(ms: int, of_ms: int) -> str:
 
 
 _GROUPS: Final = (
-    ("step", ("step_entered", "attempt_failed")),
+    ("step", ("step_entered", "attempt_failed", "agent_changed")),
     ("transfer", ("transfer", "person", "caller_led_back", "fallback", "menu", "voicemail")),
     ("text", ("text", "caller_texted")),
     ("session", ("session", "model_trouble", "clip", "process_lost", "stream_started")),

@@ -374,7 +374,7 @@ def _lost_ms(spoken: Spoken) -> int:
     return max(spoken.sent_ms - spoken.heard_ms, 0) if spoken.was_cut else 0
 
 
-_STEPS: Final = frozenset({"step_entered", "attempt_failed"})
+_STEPS: Final = frozenset({"step_entered", "attempt_failed", "agent_changed"})
 
 
 def _beside(story: CallStory, mark_ms: int) -> list[Band]:

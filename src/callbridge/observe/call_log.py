@@ -28,6 +28,7 @@ _OF_STRANGERS: Final = frozenset({EndReason.REJECTED_AUTH, EndReason.REJECTED_PR
 """How a stream ends that never was a call: anybody may have sent it, as often as they like."""
 _OF_AGENTS: Final = (
     *(agent_facts.StepEntered, agent_facts.AttemptFailed, CallerWordsRated, agent_facts.GuestChanged),
+    agent_facts.AgentChanged,
     *(agent_facts.FieldKept, agent_facts.FieldRefused),
     *(agent_facts.Captured, agent_facts.CaptureDelivered, agent_facts.McpToolsChanged),
     *(facts.KeysPressed, facts.SessionAmended, facts.Said),

@@ -77,6 +77,7 @@ class Instruments:
             "streams_followed", "What Twilio was told to do with a call after its stream.", "what"
         )
         self.transfers = self._counter("transfers", "Transfers to a person that have ended.", "outcome")
+        self.handoffs = self._counter("handoffs", "Callers handed over from one agent to another in a call.")
         self.texts = self._counter("texts", "News of text messages to callers.", "outcome")
         self.humans = self._counter(
             "fallback_dials", "Humans who were rung because the agent could not answer.", "status"

@@ -147,6 +147,8 @@ class Metrics:
                 of.alerts.labels(_LEVELS.of(level), self._codes.of(code)).inc()
             case record_facts.NotKept(what):
                 of.not_kept.labels(what if what in NOT_KEPT else "tool").inc()
+            case agent_facts.AgentChanged():
+                of.handoffs.inc()
             case agent_facts.CaptureDelivered(outcome=outcome):
                 of.captures.labels(outcome).inc()
             case _:

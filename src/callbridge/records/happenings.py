@@ -92,8 +92,8 @@ def _of_agent(fact: Fact) -> _Told:
     match fact:
         case of_agent.StepEntered():
             return f"Step {fact.step}", {"because": fact.because, "ends": fact.ends or None}
-        case of_agent.GuestChanged():
-            return f"{fact.agent} speaks", {"because": fact.because or None}
+        case of_agent.AgentChanged() | of_agent.GuestChanged():
+            return _changed(fact)
         case of_agent.AttemptFailed():
             return f"The tool {fact.tool} failed in step {fact.step}", {}
         case facts.GuardrailTripped():
@@ -124,6 +124,14 @@ def _from_before(fact: of_agent.CalledBefore | of_agent.CallerTexted) -> _Told:
             return "The caller was cut off before, and goes on", {"summary": fact.summary}
         case _:
             return "The caller has called before", {"summary": fact.summary}
+
+
+def _changed(fact: of_agent.AgentChanged | of_agent.GuestChanged) -> _Told:
+    match fact:
+        case of_agent.AgentChanged():
+            return f"The caller was handed over to {fact.agent}", {"was": fact.was, "because": fact.because}
+        case of_agent.GuestChanged():
+            return f"{fact.agent} speaks", {"because": fact.because or None}
 
 
 def _of_telephone(fact: Fact) -> _Told:

@@ -163,6 +163,7 @@ HOLDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Holds]]] = {
     agent_facts.ValuesSet: {"values": _W},
     agent_facts.StepEntered: {"step": _N, "because": _N},
     agent_facts.GuestChanged: {"agent": _N, "because": _N},
+    agent_facts.AgentChanged: {"agent": _N, "was": _N, "because": _N},
     agent_facts.AttemptFailed: {"step": _N, "tool": _N},
     agent_facts.FieldKept: {"form": _N, "field": _N, "value": _W},
     agent_facts.FieldRefused: {"form": _N, "field": _N},

@@ -47,7 +47,7 @@ ENDED = "stream_ended"
 DETAILS = frozenset(
     [
         *("turn_ended", "caller_words_came", "remembered", "call_described"),
-        *("values_set", "step_entered", "attempt_failed"),
+        *("values_set", "step_entered", "agent_changed", "guest_changed", "attempt_failed"),
         *("field_kept", "field_refused", "captured", "capture_delivered"),
         *("called_before", "caller_texted", "transfer_asked"),
     ]

@@ -101,9 +101,18 @@ def is_cut_off(history: CallHistory) -> bool:
 
 
 def _is_at_its_end(of_agent: Iterable[Fact]) -> bool:
-    """Whether the flow of the agent was in a step that ends it: nothing leads on from there."""
-    steps = [fact for fact in of_agent if isinstance(fact, agent_facts.StepEntered)]
-    return bool(steps) and steps[-1].ends
+    """Whether the flow of the agent that was on was in a step that ends it: nothing leads on from there."""
+    on, ends = "", dict[str, bool]()
+    for fact in of_agent:
+        match fact:
+            case agent_facts.AgentChanged(agent, was):
+                ends.setdefault(was, ends.pop("", False))
+                on = agent
+            case agent_facts.StepEntered(ends=is_last):
+                ends[on] = is_last
+            case _:
+                pass
+    return ends.get(on, False)
 
 
 def _last_turns(said: Iterable[memory.TurnSaid]) -> str:

@@ -21,7 +21,7 @@ from callbridge.call.actions import RunTool
 from callbridge.call.agent_facts import McpToolsChanged
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.wants import SessionWanted
-from tool_runs import ABOUT
+from tool_runs import ABOUT, in_call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,5 +144,5 @@ async def test_a_session_has_no_more_than_it_takes() -> None:
 
 async def test_keys_are_told_once() -> None:
     """An agent that has nothing but its servers reads keys as it is told, and the core leaves that to it."""
-    assert Agent(mcp_servers=[TILL]).has_abilities
-    assert not Agent().has_abilities
+    assert in_call(Agent(mcp_servers=[TILL])).reads_keys
+    assert not in_call(Agent()).reads_keys

@@ -60,6 +60,9 @@ def rehearse(settings: Settings) -> Rehearsal:
             booking = Agent()
             booking.capture(Booking)
             return Rehearsal(roster_of(booking), ())
+        case "shop:handing":
+            billing = Agent(name="billing", voice="marin", spend_max=1)
+            return Rehearsal(roster_of(Agent(name="shop", voice="cedar", handoffs=[billing])), ())
         case "shop:hoarse":
             return Rehearsal(roster_of(Agent(voice="nova")), ())
         case "shop:numbers":
@@ -384,6 +387,14 @@ def test_a_key_for_a_person_needs_one() -> None:
     found = findings(desk | {"CALLBRIDGE_FALLBACK_DIAL": "+14155550123"})
     assert faults(found) == []
     assert any(finding.what == "its callers speak Japanese" for finding in found)
+
+
+def test_what_does_not_count_of_an_agent_that_is_handed_to_is_told() -> None:
+    found = findings({"CALLBRIDGE_AGENT": "shop:handing"})
+    assert any("its callers may be handed over to billing" in finding.what for finding in found)
+    warned = only_fault(found)
+    what = "agent billing: in calls that shop takes, its voice, spend_max does not count"
+    assert (warned.level, warned.what) == (Level.WARNING, what)
 
 
 def test_times_want_a_clock() -> None:

@@ -15,6 +15,8 @@ import structlog
 from callbridge.agents.agent import Agent, AgentError, is_agent_name
 from callbridge.agents.choosing.called_numbers import ANY, is_number, spelled
 from callbridge.agents.context import Call
+from callbridge.agents.fault import AgentFault
+from callbridge.agents.handoffs.graph import agents_from
 from callbridge.agents.texts import NoAnswer, asked_about
 from callbridge.agents.values import stored
 
@@ -62,8 +64,9 @@ class Roster:
         choose: Choose | None = None,
     ) -> None:
         self.agents: Mapping[str, Agent] = dict(agents)
-        for name in self.agents:
+        for name, agent in self.agents.items():
             _check_name(name)
+            _check_handoffs(name, agent)
         self._by_called = _checked_numbers(numbers or {}, self.agents)
         self.default = default or self._by_called.pop(ANY, "") or self._usual_default()
         if self.default not in self.agents:
@@ -120,6 +123,13 @@ class Roster:
 
 def _is_meant(agent: Agent, found: object) -> bool:
     return agent is found or (agent.guest is not None and agent.guest.of is found)
+
+
+def _check_handoffs(name: str, agent: Agent) -> None:
+    try:
+        agents_from(agent, name)
+    except AgentFault as fault:
+        raise AgentError(f"agent {name}: {fault}") from fault
 
 
 def _check_name(name: str) -> None:

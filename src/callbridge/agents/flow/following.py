@@ -156,7 +156,8 @@ class FlowInCall:
         for form in self._forms.values():
             form.told(fact)
         match fact:
-            case facts.StreamStarted():
+            case facts.StreamStarted() | agent_facts.AgentChanged():
+                self._apply(fact)
                 self._begin()
             case agent_facts.StepEntered(step) if step == self._step.name:
                 self._go_if(self._holds_at_entry)
@@ -185,6 +186,8 @@ class FlowInCall:
                 self._failures += 1
             case TransferEnded(outcome=outcome):
                 self._is_unreached = outcome is not TransferOutcome.CONNECTED
+            case agent_facts.AgentChanged():  # It was another agent that wanted to put the caller through.
+                self._is_unreached = False
             case agent_facts.FieldKept(form, field, value) if form in self._kept:
                 self._kept[form][field] = _read(value)
             case agent_facts.FieldRefused(form, field) if form in self._kept:
@@ -251,7 +254,10 @@ class FlowInCall:
         self._stand()
 
     def _begin(self) -> None:
-        """A stream has begun. What one before it did at the entry of the step is done; its words are not."""
+        """A stream has begun, or the caller was handed over to the agent of this flow.
+
+        What was done before at the entry of the step is done; its words are not.
+        """
         if not self._has_begun:
             self._enter(self._step.name, "")
         else:

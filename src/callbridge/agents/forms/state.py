@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from callbridge.agents.tools.confirming import Question, ToolsCalled
 from callbridge.call import agent_facts as af
+from callbridge.call.facts import StreamStarted
 
 if TYPE_CHECKING:
     from callbridge.agents.forms.plan import FormField, FormPlan
@@ -84,6 +85,9 @@ class FormState:
         """Something was heard, said or pressed: it may be a question, or the answer to one."""
         for kept in self.kept.values():
             kept.question.told(fact)
+            # What another agent has asked, or was told, is none of this one's; and each stream counts anew.
+            if isinstance(fact, af.AgentChanged | StreamStarted):
+                kept.question = Question(self._tools.count)
 
     def apply(self, fact: Fact) -> None:
         """Folds any fact of the call."""
@@ -95,10 +99,10 @@ class FormState:
                 self._left_out.add(name)
             case af.Captured(self._plan.name):
                 self.is_captured = True
-            case af.CaptureDelivered(self._plan.name, outcome):
+            case af.CaptureDelivered(self._plan.name, outcome) if self.is_captured:
                 self.outcome = outcome
             case _:
-                self.listen(fact)
+                self.told(fact)
 
     def _keep(self, name: str, value: Any, *, is_confirmed: bool) -> None:
         self._left_out.discard(name)

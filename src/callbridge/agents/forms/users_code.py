@@ -32,9 +32,18 @@ class Handler:
     def __init__(
         self, function: Callable[..., object], calls: Iterable[str], given: Iterable[str], name: str
     ) -> None:
-        self._function, self._calls, self._given = function, tuple(calls), tuple(given)
+        self.function, self._calls, self._given = function, tuple(calls), tuple(given)
         self._tool = Tool(self._run(lambda: None), _ONCE, name=name)
         """Of no call: to read a signature takes a millisecond."""
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether it asks for what it is called for, beside the call."""
+        return bool(self._given)
+
+    def given(self, call: Call[Any], what: object) -> dict[str, object]:
+        """What it is called with."""
+        return {**dict.fromkeys(self._calls, call), **dict.fromkeys(self._given, what)}
 
     def work(self, give: Callable[[], object]) -> Tool:
         """The work that runs it in one call; `give` says what it is called for."""
@@ -47,10 +56,10 @@ class Handler:
         def run_plain(call: Call[Any]) -> object:
             return self._begin(call, give())
 
-        return run if inspect.iscoroutinefunction(self._function) else run_plain
+        return run if inspect.iscoroutinefunction(self.function) else run_plain
 
     def _begin(self, call: Call[Any], given: object) -> object:
-        return self._function(**dict.fromkeys(self._calls, call), **dict.fromkeys(self._given, given))
+        return self.function(**self.given(call, given))
 
 
 def handler_of(function: Callable[..., object], where: str, name: str) -> Handler:

@@ -60,19 +60,28 @@ _NOT_ASKED: Final = (
 
 
 class RecordingInCall:
-    """An ability of an agent whose calls are recorded. It does nothing until it is allowed to.
+    """An ability of a call that is to be recorded, whoever is on. It does nothing until it is allowed to.
 
     Args:
         recording: what the agent wishes.
         wants: where it writes.
-        unrecorded: the steps of its flow that are left out.
+        unrecorded: the steps of flows that are left out, by agent.
+        agent: who takes the call.
     """
 
     keys: KeysWanted | None = None
     works: Mapping[str, AnyTool] = {}
 
-    def __init__(self, recording: Recording, wants: Wants, unrecorded: frozenset[str] = frozenset()) -> None:
-        self._recording, self._wants, self._unrecorded = recording, wants, unrecorded
+    def __init__(
+        self,
+        recording: Recording,
+        wants: Wants,
+        unrecorded: Mapping[str, frozenset[str]] | None = None,
+        agent: str = "",
+    ) -> None:
+        self._recording, self._wants, self._unrecorded = recording, wants, unrecorded or {}
+        self._agent, self._steps = agent, dict[str, str]()
+        """Who is on, and in which step of its flow each agent is."""
         self._recorder: Recorder | None = None
         self._is_allowed = False
         self._announcement = recording.announcement
@@ -130,6 +139,8 @@ class RecordingInCall:
                 self._is_paused, self._step_is_paused = True, bool(step)
             case rf.RecordingResumed():
                 self._is_paused = self._step_is_paused = False
+            case agent_facts.StepEntered() | agent_facts.AgentChanged():
+                self._goes_on(fact)
             case _:
                 pass
 
@@ -203,8 +214,9 @@ class RecordingInCall:
                 pass  # Only the question itself counts.
             case rf.ConsentGiven():
                 self._start()
-            case agent_facts.StepEntered(step) if self._unrecorded:
-                self._entered(step)
+            case agent_facts.StepEntered() | agent_facts.AgentChanged():
+                self._goes_on(fact)
+                self._stand()
             case facts.StreamEnded(reason):
                 self._is_over = True
                 if self._recorder is not None:
@@ -286,9 +298,17 @@ class RecordingInCall:
                 self._recorder.resume()
             self._wants.add(rf.RecordingResumed(step))
 
-    def _entered(self, step: str) -> None:
-        """What the code of the agent has paused stays so until it resumes it."""
-        if step in self._unrecorded:
+    def _goes_on(self, fact: agent_facts.StepEntered | agent_facts.AgentChanged) -> None:
+        match fact:
+            case agent_facts.StepEntered(step):
+                self._steps[self._agent] = step
+            case agent_facts.AgentChanged(agent):
+                self._agent = agent
+
+    def _stand(self) -> None:
+        """In this step, of who is on. What the code of the agent has paused stays so until it resumes it."""
+        step = self._steps.get(self._agent, "")
+        if step in self._unrecorded.get(self._agent, frozenset()):
             self.pause(step)
         elif self._step_is_paused:
             self.resume(step)

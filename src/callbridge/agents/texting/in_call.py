@@ -81,7 +81,7 @@ class TextsInCall:
     """
 
     def __init__(self, texts: Texts | None, about: About, outside: Outside, wants: Wants) -> None:
-        self._texts, self._about, self._outside, self._wants = texts, about, outside, wants
+        self._about, self._outside, self._wants = about, outside, wants
         self._sent: dict[str, _Sent] = {}
         """What was begun in this call, by name."""
         self._captured: dict[tuple[str, str], Any] = {}
@@ -90,6 +90,11 @@ class TextsInCall:
         """What the model knows already."""
         self._came = 0
         """Texts of the caller on this stream."""
+        self.serve(texts)
+
+    def serve(self, texts: Texts | None) -> None:
+        """The agent with these is on. How many are sent is counted over all agents of the call."""
+        self._texts = texts
         self.tools: Sequence[GivenTool] = () if texts is None else (self._tool(texts),)
         """What the model has because of this."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from callbridge.call import facts
+from callbridge.call.agent_facts import AgentChanged
 from callbridge.call.memory import ToolStarted
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class ToolsCalled:
     def told(self, fact: Fact) -> None:
         """Something has happened in this stream."""
         match fact:
+            case facts.StreamStarted():
+                self.count = 0
             case facts.Remembered(ToolStarted(is_ours=False)):
                 self.count += 1
             case facts.ItemHeard(
@@ -82,6 +85,8 @@ class Confirmations:
     def told(self, fact: Fact) -> None:
         """Something was heard, said or pressed."""
         self._tools.told(fact)
+        if isinstance(fact, AgentChanged):  # What one agent has asked is no question of another's.
+            self._asked.clear()
         for question in self._asked.values():
             question.told(fact)
 

@@ -219,7 +219,7 @@ class Tool:
         try:
             parsed = self._arguments.model_validate_json(arguments, strict=True, extra="forbid")
         except ValidationError as error:
-            raise ToolRefused(f"invalid arguments: {_in_words(error)}") from error
+            raise ToolRefused(f"invalid arguments: {in_words(error)}") from error
         return {str(field.alias): getattr(parsed, key) for key, field in type(parsed).model_fields.items()}
 
 
@@ -304,6 +304,7 @@ def _finite(text: str) -> float:
     return number
 
 
-def _in_words(error: ValidationError) -> str:
+def in_words(error: ValidationError) -> str:
+    """What is wrong with arguments, field by field."""
     faults = error.errors(include_url=False, include_input=False, include_context=False)
     return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'arguments'}: {fault['msg']}" for fault in faults)

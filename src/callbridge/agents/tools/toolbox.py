@@ -33,6 +33,10 @@ class Toolbox:
             raise ToolError(f"there is a tool named {taken} already; rename one")
         self.reserved |= set(names)
 
+    def is_taken(self, name: str) -> bool:
+        """Whether a tool of the agent's has this name, or may come to have it in a call."""
+        return name in self._tools or name in self.reserved
+
     def add(self, tool: AnyTool) -> None:
         """Adds `tool`.
 

@@ -132,6 +132,8 @@ class TransfersInCall:
                 self.results.append(TransferResult(name, outcome, waited_ms / 1000))
             case facts.StreamStarted():  # The caller is with the agent.
                 self._is_on = self._is_wanted = False
+            case agent_facts.AgentChanged():
+                self._is_wanted = False
             case facts.CallerSpoke() | facts.KeysPressed() | facts.TurnEnded() | facts.SessionReplaced():
                 self._is_wanted = False
             case _:

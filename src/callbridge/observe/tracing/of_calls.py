@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from callbridge.call import facts
-from callbridge.call.agent_facts import GuestChanged, StepEntered
+from callbridge.call.agent_facts import AgentChanged, GuestChanged, StepEntered
 from callbridge.call.memory import ToolAnswered, ToolStarted
 from callbridge.observe.tracing import names
 from callbridge.observe.tracing.of_stream import SpansOfStream, fields_of
@@ -33,7 +33,8 @@ READ: Final = (
     *(facts.StreamStarted, facts.AgentReady, facts.ModelTrouble, facts.SessionReplaced, facts.ClipPlayed),
     *(facts.Remembered, facts.ToolUsed, facts.Interrupted, facts.CallerSpoke, facts.KeysPressed),
     *(facts.ItemHeard, facts.SessionAmended, facts.TurnEnded, facts.Billed, facts.StreamEnded),
-    *(facts.CallClosed, facts.Noted, facts.NotKept, StepEntered, GuestChanged),
+    *(facts.CallClosed, facts.Noted, facts.NotKept, StepEntered, AgentChanged),
+    GuestChanged,
 )
 """The facts that spans are made of."""
 
@@ -135,7 +136,9 @@ class _Stream:
             case facts.KeysPressed(keys):  # Which ones may be a secret.
                 pressed = self.spans.event(fact.kind, fact.at_ms, {f"{names.OURS}count": len(keys)})
                 self._turns.happened(pressed)
-            case facts.ClipPlayed() | facts.SessionAmended() | StepEntered() | GuestChanged():
+            case (
+                facts.ClipPlayed() | facts.SessionAmended() | StepEntered() | AgentChanged() | GuestChanged()
+            ):
                 self._turns.happened(self.spans.event(fact.kind, fact.at_ms, fields_of(fact)))
             case _:
                 pass

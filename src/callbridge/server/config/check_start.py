@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from callbridge.agents.handoffs.graph import agents_from, unused_in
 from callbridge.agents.languages.codes import name_of
 from callbridge.server.config import check_models
 from callbridge.server.config.findings import Finding, ok, warning
@@ -48,6 +49,7 @@ def _roster(settings: Settings, roster: Roster, today: dt.date) -> Iterator[Find
         yield ok(f"the agents are {', '.join(roster.agents)}; {roster.default} answers in doubt")
     for name, agent in roster.agents.items():
         yield from of_agent(name, _agent(settings, roster, agent), roster)
+        yield from _handed_over(name, agent)
         if agent.model is not None:
             yield check_models.model_of_agent(name, agent.model, today)
         if agent.reasoning_effort is not None:
@@ -77,6 +79,19 @@ def _agent(settings: Settings, roster: Roster, agent: Agent) -> Iterator[Finding
             f"key {agent.person_key} leads to no person: nobody is named whom it could ring",
             "Set CALLBRIDGE_FALLBACK_DIAL to their number with its country code.",
         )
+
+
+def _handed_over(name: str, agent: Agent) -> Iterator[Finding]:
+    """To whom its callers may come, and what of these agents does not count then."""
+    others = dict(tuple(agents_from(agent, name).items())[1:])
+    if others:
+        yield ok(f"agent {name}: its callers may be handed over to {', '.join(others)}")
+    for other, found in others.items():
+        if unused := unused_in(found, agent):
+            yield warning(
+                f"agent {other}: in calls that {name} takes, its {', '.join(unused)} does not count",
+                f"What belongs to a call is that of the agent which takes it; set it for {name}.",
+            )
 
 
 def _lives_by_utc(settings: Settings, agent: Agent) -> bool:

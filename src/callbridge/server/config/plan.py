@@ -127,9 +127,9 @@ def _plan(settings: Settings, agent: Agent, in_call: AgentInCall, about: About) 
         spend_max_microdollars=None if spend_max is None else microdollars(spend_max),
         is_greeting_interruptible=agent.greeting_interruptible,
         tells_greeting=in_call.recording is not None and in_call.recording.is_in_greeting,
-        menu_keys=frozenset(agent.keys),
+        menu_keys=frozenset(key for one in in_call.agents for key in one.keys),
         person_key=agent.person_key,
-        reads_keys=agent.has_abilities,
+        reads_keys=in_call.reads_keys,
         rings_apart=settings.twilio_rest,
     )
 
@@ -153,13 +153,14 @@ def _session(settings: Settings, agent: Agent, in_call: AgentInCall) -> commands
         max_output_tokens=settings.max_output_tokens,
         truncation=_truncation(settings),
         reasoning=None if effort is None else commands.Reasoning(effort),
-        include=("item.input_audio_transcription.logprobs",) if _rates_words(settings, agent) else None,
+        include=("item.input_audio_transcription.logprobs",) if _rates_words(settings, in_call) else None,
     )
 
 
-def _rates_words(settings: Settings, agent: Agent) -> bool:
+def _rates_words(settings: Settings, in_call: AgentInCall) -> bool:
     """Whether anything asks how sure the transcriber is of the caller's words."""
-    return settings.transcribes and agent.flow is not None and agent.flow.rates_words
+    flows = [agent.flow for agent in in_call.agents if agent.flow is not None]
+    return settings.transcribes and any(flow.rates_words for flow in flows)
 
 
 # --- What an agent leaves open ------------------------------------------------------------------------
