@@ -644,6 +644,7 @@ BROAD = {
     ("callbridge.agents.handoffs.handoff", "Handoff.is_open"): "then it is not there, with a line in the log",
     ("callbridge.agents.openai_agents.host", "Host._do"): "told to the guest's session, and raised again",
     ("callbridge.agents.openai_agents.host", "Host._read"): "and here",
+    ("callbridge.agents.openai_agents.plain_tools", "ApartPool.submit.work"): "handed on to who waits",
     ("callbridge.agents.openai_agents.tools", "HostedTool.answer_async"): "and here",
     ("callbridge.agents.flow.following", "_says"): "so here: what it asks of a value is code of the user's",
     ("callbridge.bridge.bridge", "Bridge._run_tasks"): "our fault ends this call and nothing else",

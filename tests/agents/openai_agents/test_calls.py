@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,7 +33,7 @@ from agents.run_context import RunContextWrapper
 from callbridge import Call
 from callbridge.agents.openai_agents import session as sessions
 from callbridge.call.agent_facts import GuestChanged
-from callbridge.call.facts import GuardrailTripped, Interrupted, TurnEnded
+from callbridge.call.facts import GuardrailTripped, Interrupted, ToolUsed, TurnEnded
 from callbridge.openai_agents import guest
 from callbridge.testing import Calls, Interrupt, Line, Pause, Press, Says
 
@@ -150,6 +152,38 @@ async def test_a_tool_that_takes_too_long_is_stopped_and_one_that_raises_costs_n
     assert "took longer than 2 s and was stopped" in late
     call.expect.heard("Sorry again")
     assert [one for one in call.log if CARD in str(one)] == []
+
+
+async def test_plain_tools_that_hang_take_no_thread_of_the_loop(line: Line) -> None:
+    """There are as many of them as asyncio has threads; the look-up of an address still has one."""
+    release, found = threading.Event(), []
+
+    @function_tool
+    def hangs(number: int) -> str:
+        """Hangs."""
+        release.wait(30)
+        return ""
+
+    @function_tool
+    async def looks_up() -> str:
+        """Looks up."""
+        loop = asyncio.get_running_loop()
+        found.append(await loop.getaddrinfo("127.0.0.1", 80))
+        return "found"
+
+    numbers = range((os.cpu_count() or 1) + 4)
+    rounds = [(Calls("hangs", number=number), "Sorry.") for number in numbers]
+    try:
+        call = await line.call(
+            guest(forecaster(hangs, looks_up), tool_timeout_s=0.2),
+            caller=["Go."] * (len(rounds) + 1),
+            model=["Hello.", *(move for moves in rounds for move in moves), Calls("looks_up"), "Found."],
+        )
+    finally:
+        release.set()
+    call.expect.heard("Found")
+    assert found
+    assert [tool.duration_ms for tool in call.facts if isinstance(tool, ToolUsed)][-1] < 1000
 
 
 async def test_a_double_runs_in_place_of_a_tool_of_the_sdk(line: Line) -> None:

@@ -16,6 +16,7 @@ from agents.realtime import (
 )
 
 from callbridge.agents.openai_agents.model import Asked, CallModel
+from callbridge.agents.openai_agents.plain_tools import tool_runs
 from callbridge.agents.openai_agents.session import CallSession
 from callbridge.agents.openai_agents.telling import function_call
 from callbridge.agents.texts import asked_about
@@ -171,9 +172,10 @@ class Host:
         self.model.tell(called, session)
         await self.model.all_told()
         try:
-            await session.on_event(called)
-            if session.awaits_approval(called.call_id):
-                await self._decided(session, asked, called)
+            with tool_runs(asyncio.get_running_loop()):
+                await session.on_event(called)
+                if session.awaits_approval(called.call_id):
+                    await self._decided(session, asked, called)
         except Exception:  # Told to the session, and raised to who answers the model.
             self.model.tell(RealtimeModelErrorEvent({"message": f"Tool call failed: {called.name}"}))
             raise

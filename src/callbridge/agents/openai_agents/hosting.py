@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from callbridge.agents.analysis import Analysis
     from callbridge.agents.context import Call
     from callbridge.agents.detection import SemanticVad, ServerVad
+    from callbridge.agents.mcp.servers import McpServer
     from callbridge.agents.recording.recording import Recording
     from callbridge.agents.texting.texts import Texts
     from callbridge.agents.texts import Text
@@ -56,6 +57,7 @@ class OfAgent(TypedDict, total=False):
     person_key: str
     texts: Texts | None
     transfers: Iterable[Destination]
+    mcp_servers: Iterable[McpServer]
     analysis: Analysis | None
     recording: Recording | None
 
