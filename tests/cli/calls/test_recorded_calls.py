@@ -184,7 +184,7 @@ def test_calls_are_exported(world: Path, tmp_path: Path) -> None:
     assert run(world, "export", str(tmp_path / "none" / "x")).exit_code == 2
 
 
-def test_a_call_of_dev_becomes_a_test_without_a_key(
+def test_a_call_of_dev_is_told_and_becomes_a_test_without_a_key(
     state_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -194,6 +194,10 @@ def test_a_call_of_dev_becomes_a_test_without_a_key(
     shutil.copy(state_path.with_name("records.db"), ".callbridge")
     refused = CliRunner().invoke(app, ["calls", "freeze", SECOND])
     assert (refused.exit_code, "OPENAI_API_KEY is not set" in refused.output) == (1, True)
+    assert refused.output.endswith("are asked for with --dev.\n")
+    listed = CliRunner().invoke(app, ["calls", "--dev", "--json"])
+    assert SECOND in [json.loads(line)["call_sid"] for line in listed.stdout.splitlines()]
+    assert SECOND in CliRunner().invoke(app, ["calls", "show", SECOND[-6:], "--dev"]).stdout
     frozen = CliRunner().invoke(app, ["calls", "freeze", SECOND, "--dev"])
     assert frozen.exit_code == 0, frozen.output
     assert 'model = ["Yes."]' in Path("tests/call-bbbbbb.call.toml").read_text("utf-8")

@@ -9,11 +9,10 @@ import typer
 
 from callbridge.agents.agent import AgentError
 from callbridge.cli.call_names import named_sid
+from callbridge.cli.calls.of_dev import OfDev, settings_for
 from callbridge.cli.records_database import records_database
-from callbridge.cli.serve import settings_or_refusal
 from callbridge.records.errors import RecordsError
 from callbridge.records.recording.stores import StoreAwayError
-from callbridge.server.config.setting_problems import SettingsError
 from callbridge.server.config.who_answers import who_answers
 
 if TYPE_CHECKING:
@@ -34,40 +33,19 @@ def freeze(
     agent: Annotated[
         str, typer.Option(help="Who is to answer, as a scenario names them; whom CALLBRIDGE_AGENT names.")
     ] = "",
-    is_of_dev: Annotated[
-        bool, typer.Option("--dev", help="A call of callbridge dev in this folder; no key is needed.")
-    ] = False,
+    is_of_dev: OfDev = False,
 ) -> None:
     """Make a test of a call: what its caller, its model and its tools did, for `callbridge test`.
 
     As much of it as was kept: words (CALLBRIDGE_KEEP_WORDS), sound (CALLBRIDGE_RECORDINGS), and the tape that
     says which words and tools were one answer (CALLBRIDGE_REPLAY_SHARE). What was not kept is said.
     """
-    settings = _settings_of_dev(agent) if is_of_dev else settings_or_refusal()
+    settings = settings_for(is_of_dev=is_of_dev, agent=agent)
     with records_database(settings) as database:
         made, path = _frozen(settings, database, call, into, name, agent)
     for missing in made.missing:
         typer.echo(missing)
     typer.echo(f"{path} is there. Run it: callbridge test {path}")
-
-
-def _settings_of_dev(agent: str) -> Settings:
-    """Those of `callbridge dev`, as far as its calls are read; the command ends where they cannot be used."""
-    from callbridge.cli.development import configuration as dev  # noqa: PLC0415 - of few calls
-    from callbridge.cli.development.folder import NAME  # noqa: PLC0415 - as above
-
-    port, told = dev.usual_port(), dev.what_is_told(agent)
-    try:
-        return dev.development_settings(
-            told,
-            port=port,
-            base_url=f"http://127.0.0.1:{port}",
-            model_url="ws://127.0.0.1",
-            folder=Path(NAME),
-        )
-    except SettingsError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
 
 
 def _frozen(

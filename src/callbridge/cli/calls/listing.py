@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from callbridge.cli.calls import wanted as options
+from callbridge.cli.calls.of_dev import OfDev, settings_for
 from callbridge.cli.calls.wanted import summaries, wanted_calls
 from callbridge.cli.records_database import records_database
-from callbridge.cli.serve import settings_or_refusal
 from callbridge.observe.redaction import escaped
 from callbridge.records.in_words import dollars, length, moment
 
@@ -38,12 +38,13 @@ def list_calls(
     words: options.Words = "",
     limit: Annotated[int, typer.Option(min=1, help="How many to show.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    is_of_dev: OfDev = False,
 ) -> None:
     """List calls on record, the latest first. `callbridge calls show SID` shows one.
 
     SID may be the last characters of a CallSid, as they are listed here. What is given holds together.
     """
-    settings = settings_or_refusal()
+    settings = settings_for(is_of_dev=is_of_dev)
     wanted = wanted_calls(
         settings,
         since=since,

@@ -11,9 +11,9 @@ from rich.console import Console
 
 from callbridge.cli.call_names import named_sid
 from callbridge.cli.calls.call_page import show_call
+from callbridge.cli.calls.of_dev import OfDev, settings_for
 from callbridge.cli.output_files import to_be_written
 from callbridge.cli.records_database import records_database
-from callbridge.cli.serve import settings_or_refusal
 from callbridge.records.errors import RecordsError
 from callbridge.records.recording.stores import StoreAwayError
 from callbridge.server.process.keeping.recording_links import store_of
@@ -33,13 +33,14 @@ def show(
             callback=to_be_written, help="Save its recording there, instead: caller left, agent right."
         ),
     ] = None,
+    is_of_dev: OfDev = False,
 ) -> None:
     """Show a call: who spoke when, each turn, what was done, how long the caller waited, what it cost.
 
     What was said is there only where it is kept (CALLBRIDGE_KEEP_WORDS). A recording is saved with the
     ending of its kind, .wav or .opus; of a call with several streams each is a file.
     """
-    settings = settings_or_refusal()
+    settings = settings_for(is_of_dev=is_of_dev)
     with records_database(settings) as database:
         from callbridge.records.reading import Records  # noqa: PLC0415 - SQLAlchemy is slow
 
