@@ -314,7 +314,9 @@ async def calling(
                 person_key=who.person_key,
                 reads_keys=bool(who.abilities),
             )
-            return replace(found, plan=bounded), in_call(who)
+            called = in_call(who)
+            await called.prepare(plan.session.instructions, plan.greeting)
+            return replace(found, plan=bounded), called
 
         bridge = Bridge(
             phone,

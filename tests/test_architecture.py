@@ -621,7 +621,7 @@ BROAD = {
     ("callbridge.agents.tools.given", "GivenTool.fault_in"): "and here",
     (
         "callbridge.agents.texts",
-        "asked_about",
+        "asked_with",
     ): "a user's function may raise anything; the caller is answered",
     ("callbridge.agents.forms.plan", "_checked"): "a user's validator may raise anything; the call goes on",
     ("callbridge.agents.values", "restored"): "so here",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         unreached,
         visited,
     )
+    from callbridge.agents.guardrails.guardrail import Guardrail, ToolGuardrail, guardrail, tool_guardrail
     from callbridge.agents.handoffs.handoff import Handoff
     from callbridge.agents.mcp.servers import McpServer
     from callbridge.agents.recording.recording import Recording
@@ -65,6 +66,7 @@ __all__ = [
     "Flow",
     "FlowFault",
     "Form",
+    "Guardrail",
     "Handoff",
     "Line",
     "LiveFact",
@@ -80,6 +82,7 @@ __all__ = [
     "Subscription",
     "TextOutcome",
     "Texts",
+    "ToolGuardrail",
     "ToolRefused",
     "Transfer",
     "TransferOutcome",
@@ -93,11 +96,13 @@ __all__ = [
     "create_app",
     "failed",
     "follow",
+    "guardrail",
     "key",
     "read_settings",
     "refused",
     "serving",
     "tool",
+    "tool_guardrail",
     "unreached",
     "visited",
 ]
@@ -125,6 +130,7 @@ _WHERE = {
         "unreached",
         "visited",
     ),
+    "agents.guardrails.guardrail": ("Guardrail", "ToolGuardrail", "guardrail", "tool_guardrail"),
     "agents.handoffs.handoff": ("Handoff",),
     "agents.mcp.servers": ("McpServer",),
     "agents.recording.recording": ("Recording",),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, overload
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from callbridge.agents.arguments import checked_servers, checked_values, language_or_fault
 from callbridge.agents.capture import Form
 from callbridge.agents.fault import AgentFault
 from callbridge.agents.forms.users_code import handler_of
-from callbridge.agents.languages.codes import LanguageFault, checked_language
+from callbridge.agents.guardrails.guardrail import EVERY, Guardrail, Guardrails, ToolGuardrail
+from callbridge.agents.guardrails.in_call import GuardrailsInCall
 from callbridge.agents.mcp.servers import McpServer, OurServer
 from callbridge.agents.menu import MenuInCall, work_of
 from callbridge.agents.pressing import press_keys_tool
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from callbridge.agents.context import About
     from callbridge.agents.detection import SemanticVad, ServerVad
     from callbridge.agents.flow.flow import Flow
+    from callbridge.agents.guardrails.guardrail import AnyGuardrail, Looks
     from callbridge.agents.guest import Guest
     from callbridge.agents.handoffs.handoff import Handoff
     from callbridge.agents.recording.recording import Recording
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from callbridge.agents.wants import Wants
 
     Function = TypeVar("Function", bound=Callable[..., object])
+    Look = TypeVar("Look", bound=Looks)
     Summarise: TypeAlias = Callable[..., str | Awaitable[str]]
     MakeAbility: TypeAlias = Callable[[Wants, About], Ability]
     Model = TypeVar("Model", bound=BaseModel)
@@ -106,6 +110,8 @@ class Agent:
         mcp_servers: MCP servers whose tools it has beside its own.
         analysis: what is asked about its calls when they are over, where calls are analysed.
         recording: has its calls recorded, and says how the caller is asked; without it none is.
+        guardrails: functions that look at what it says, or what `callbridge.guardrail` and
+            `callbridge.tool_guardrail` have made of them. More may be added with the decorators.
 
     Raises:
         AgentFault: something of this cannot be so.
@@ -155,14 +161,15 @@ class Agent:
         mcp_servers: Iterable[McpServer] = (),
         analysis: Analysis | None = None,
         recording: Recording | None = None,
+        guardrails: Iterable[Looks | AnyGuardrail] = (),
     ) -> None:
         _check(name, time_zone, tool_timeout_s, spend_max, person_key)
         self.instructions, self.greeting, self.name = instructions, greeting, name
         self.voice, self.time_zone, self.model = voice, time_zone, model
-        self.language = _checked_language(language)
+        self.language = language_or_fault(language)
         self.turn_detection, self.reasoning_effort = turn_detection, reasoning_effort
         self.tool_timeout_s, self.spend_max = tool_timeout_s, spend_max
-        self.values, self.summarise = _checked_values(values), summarise
+        self.values, self.summarise = checked_values(values), summarise
         self.greeting_interruptible, self.person_key = greeting_interruptible, person_key
         self.handoffs: list[Agent | Handoff] = list(handoffs)
         """To whom it may hand its callers over. More may be appended until it is served."""
@@ -176,12 +183,14 @@ class Agent:
         """By the names of tools: what runs in their place, made of the tool itself. For tests."""
         self.forms: dict[str, Form[Any]] = {}
         """What it captures, by name."""
-        self.texts, self.flow = texts, flow
+        self.texts, self.flow, self.recording = texts, flow, recording
         self._take_tools(tools, can_hang_up=can_hang_up, can_press_keys=can_press_keys)
-        self.mcp_servers = _checked_servers(mcp_servers)
+        self.mcp_servers = checked_servers(mcp_servers)
         self._transfers = _transfer_plan(transfers, flow, self.language)
-        self.recording = recording
+        self.guardrails = Guardrails()
         self._take_abilities(person_key)
+        for one in guardrails:
+            self._is_guarded_by(one)
 
     def _take_tools(
         self,
@@ -335,6 +344,42 @@ class Agent:
         self._transfers.failed = handler_of(function, "transfer_failed", "transfer failed")
         return function
 
+    def guardrail(self, *, every: int = EVERY, say: str = "") -> Callable[[Look], Look]:
+        """Makes a function look at what the agent says, while it says it: `@agent.guardrail(say="…")`.
+
+        What it gets and may answer stands at `callbridge.guardrail`.
+
+        Args:
+            every: characters between two looks.
+            say: what is said, exactly, in place of what was stopped.
+
+        Raises:
+            AgentFault: it has other parameters, or there is one of this name.
+        """
+
+        def add(function: Look) -> Look:
+            self._is_guarded_by(Guardrail(function, every=every, say=say))
+            return function
+
+        return add
+
+    def tool_guardrail(self, function: Look) -> Look:
+        """Makes a function look at every tool that the model wants to use: `@agent.tool_guardrail`.
+
+        What it gets and may answer stands at `callbridge.tool_guardrail`.
+
+        Raises:
+            AgentFault: it has other parameters, or there is one of this name.
+        """
+        self._is_guarded_by(ToolGuardrail(function))
+        return function
+
+    def _is_guarded_by(self, guardrail: Looks | AnyGuardrail) -> None:
+        had_none = not self.guardrails.of_words
+        self.guardrails.add(guardrail)
+        if had_none and self.guardrails.of_words:
+            self.abilities.append(lambda wants, _about: GuardrailsInCall(wants, self.guardrails.of_words))
+
     def capture(
         self,
         model: type[Model],
@@ -393,26 +438,6 @@ def _transfer_plan(transfers: Iterable[Destination], flow: Flow | None, language
     return TransferPlan(transfers, flow.transfers, flow.entered_transfers, language)
 
 
-def _checked_servers(servers: Iterable[McpServer]) -> tuple[McpServer, ...]:
-    checked = tuple(servers)
-    for server in checked:
-        if not isinstance(server, McpServer):
-            raise AgentFault(
-                f"mcp_servers: {server!r} is none; make one with McpServer.stdio or McpServer.http"
-            )
-    names = [server.name for server in checked]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise AgentFault(f"there are two MCP servers named {twice}; give one another name=…")
-    return checked
-
-
-def _checked_language(language: str | None) -> str | None:
-    try:
-        return language and checked_language(language)
-    except LanguageFault as fault:
-        raise AgentFault(f"language={language!r} {fault}") from fault
-
-
 def _check(
     name: str,
     time_zone: str | None,
@@ -438,16 +463,6 @@ def _check(
     wrong = next((what for what, is_so in fits.items() if not is_so), None)
     if wrong is not None:
         raise AgentFault(wrong)
-
-
-def _checked_values(values: type[BaseModel] | None) -> type[BaseModel] | None:
-    if values is not None:
-        try:
-            values()
-        except ValidationError as error:
-            missing = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
-            raise AgentFault(f"values={values.__name__}: give these fields a default: {missing}") from error
-    return values
 
 
 async def end_call() -> EndCall:  # Not in a thread: it is over at once.

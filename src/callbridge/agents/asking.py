@@ -16,7 +16,7 @@ from callbridge.agents.tools.threads import Threads
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-_ASKED: Final = Threads()
+ASKED: Final = Threads()
 """Apart from those of tools: what hangs here must not stop the calls that are on."""
 
 
@@ -25,13 +25,16 @@ class _Raised:
     error: Exception | SystemExit
 
 
-async def answer_of(function: Callable[..., Any], given: Mapping[str, Any], timeout_s: float) -> Any:
+async def answer_of(
+    function: Callable[..., Any], given: Mapping[str, Any], timeout_s: float, threads: Threads = ASKED
+) -> Any:
     """What `function` answers.
 
     Args:
         function: the user's; what it answers with may have to be awaited.
         given: what it is called with.
         timeout_s: what it has; twice that, where it blocks before it awaits something.
+        threads: where a plain one runs.
 
     Raises:
         TimeoutError: it took longer.
@@ -40,7 +43,7 @@ async def answer_of(function: Callable[..., Any], given: Mapping[str, Any], time
     """
     if inspect.iscoroutinefunction(function):
         return await _in_time(lambda: function(**given), timeout_s)
-    ended = _ASKED.start(lambda: _outcome(function, given), getattr(function, "__name__", "asked"))
+    ended = threads.start(lambda: _outcome(function, given), getattr(function, "__name__", "asked"))
     await asyncio.wait({ended}, timeout=timeout_s)
     if not ended.done():
         raise TimeoutError

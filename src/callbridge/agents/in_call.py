@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from callbridge.agents.context import Call, Line, Spoken
 from callbridge.agents.earlier import told_of
+from callbridge.agents.guardrails.tools import refusal_of
 from callbridge.agents.handoffs.in_call import HandoffsInCall
 from callbridge.agents.outside import NoOutside
 from callbridge.agents.recording.in_call import RecordingInCall
@@ -324,6 +325,11 @@ class AgentInCall:
             why = f"there is no tool {asked.name}; the tools are: {names}"
             return failure(why, ToolOutcome.REFUSED)
         if not asked.is_ours:
+            # Before the caller is asked: not about what is not allowed.
+            guardrails = owner.agent.guardrails.of_tools
+            refusal = await refusal_of(guardrails, asked.name, asked.arguments, self.call)
+            if refusal is not None:
+                return refusal
             at_once = await self._tools.answer_at_once(tool, asked, owner.wants, is_kept=is_kept)
             if at_once is not None:
                 return at_once

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args, get_origin, g
 
 import structlog
 
-from callbridge.agents.asking import answer_of
+from callbridge.agents.asking import ASKED, answer_of
 from callbridge.agents.context import Call
 from callbridge.agents.tools.threads import ThreadsBusy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from callbridge.agents.tools.threads import Threads
 
 Text: TypeAlias = str | Callable[..., str | Awaitable[str]]
 """A text, or a function of the call (or of nothing) that gives it; it may be async."""
@@ -92,8 +94,19 @@ async def asked_about(call: Call[Any], function: Callable[..., Any], timeout_s: 
     Raises:
         NoAnswer: it was late, raised, or could not be run.
     """
+    return await asked_with(given_to(function, call), function, timeout_s, ASKED)
+
+
+async def asked_with(
+    given: Mapping[str, Any], function: Callable[..., Any], timeout_s: float, threads: Threads
+) -> Any:
+    """What a function of the user's answers to what it is given.
+
+    Raises:
+        NoAnswer: it was late, raised, or could not be run.
+    """
     try:
-        return await answer_of(function, given_to(function, call), timeout_s)
+        return await answer_of(function, given, timeout_s, threads)
     except TimeoutError:
         raise NoAnswer(f"it took longer than {timeout_s:g} s") from None
     except ThreadsBusy:
