@@ -17,7 +17,7 @@ from callbridge.agents.written.reading import read_agent
 from callbridge.bridge.own_sounds import audio_of
 from callbridge.call.actions import OwnSound
 from callbridge.call.agent_facts import Captured, StepEntered, ValuesSet
-from callbridge.call.facts import CallClosed, EndReason
+from callbridge.call.facts import CallClosed, EndReason, GuardrailTripped
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.recording_facts import OF_RECORDINGS
 from callbridge.simulators import phone
@@ -238,6 +238,40 @@ async def test_texts_that_know_the_call(example: ModuleType) -> None:
 
 
 @pytest.mark.heavy
+@of(AGENTS, "Guardrails")
+async def test_guardrails(example: ModuleType) -> None:
+    """One has a sentence of its own; of the other the function finds one."""
+    voices = Voices()
+    answers = [
+        voices.agent("Hello!"),
+        voices.agent("It is nine dollars.", caller="How much?"),
+        voices.agent("I am not allowed to tell you prices."),
+        voices.agent("Mill Lane has cakes.", caller="And cakes?"),
+        voices.agent("Let us stay with our own bread."),
+        voices.agent("Goodbye.", caller="Bye.", calls=[BYE]),
+    ]
+    steps = [HEARD, voices.caller(), HEARD, voices.caller(), HEARD, voices.caller(), WaitForEnd()]
+    played = await play(example.agent, answers, steps)
+    assert [trip.guardrail for trip in played.call.of(GuardrailTripped)] == ["no_prices", "no_rivals"]
+    assert "exactly this to the caller and nothing else: I am not allowed" in played.to_say
+    assert "exactly this to the caller and nothing else: Let us stay" in played.to_say
+    assert "Prices are told by the shop alone." in "".join(played.told)
+
+
+@of(AGENTS, "Guardrails of tools")
+async def test_guardrails_of_tools(example: ModuleType) -> None:
+    voices = Voices()
+    calls = [Call(name="order", arguments={"loaves": loaves}) for loaves in (41, 40)]
+    answers = [
+        voices.agent("Hello!"),
+        voices.agent(caller="Bread, please.", calls=calls),
+        voices.agent("Forty are ordered.", after_call=True, calls=[BYE]),
+    ]
+    played = await play(example.agent, answers, [HEARD, voices.caller(), WaitForEnd()])
+    assert played.outcomes[:2] == [ToolOutcome.REFUSED, ToolOutcome.ANSWERED]
+    assert "Not more than 40." in str(played.outputs[0])
+
+
 @of(AGENTS, "Ask before it is done")
 async def test_ask_before_it_is_done(example: ModuleType) -> None:
     """The model calls at once, and again before the caller has answered: both times nothing is done."""

@@ -121,6 +121,18 @@ def moved(*given: Fact) -> dict[str, float]:
             },
         ),
         (
+            facts.GuardrailTripped("no_prices", "it", True, 0, 900, 0, 30),
+            {"guardrails_total no_prices unheard": 1},
+        ),
+        (
+            facts.GuardrailTripped("no_prices", "it", True, 400, 500, 5, 25),
+            {"guardrails_total no_prices cut": 1},
+        ),
+        (
+            facts.GuardrailTripped("no_prices", "it", False, 900, 0, 30, 0),
+            {"guardrails_total no_prices too_late": 1},
+        ),
+        (
             facts.ToolUsed("made_up", 0, 0, ToolOutcome.REFUSED),
             {"tool_calls_total other refused": 1},
         ),
@@ -233,6 +245,7 @@ def odd_facts(mark: str, call_sid: str) -> Iterable[Fact]:
     for name in (f"tool_{mark}", call_sid, f"call +1415555{mark}", "+14155550100", "a@b.example", ""):
         yield facts.ToolUsed(name, 10, 10)
         yield facts.ToolUsed(name, 10, 10, ToolOutcome.REFUSED)
+        yield facts.GuardrailTripped(name, name, True, 0, 0, 0, 0)
         yield CarrierAlert(f"NO{mark}", name, name)
         yield facts.warned(name, gap_s=name)
         yield facts.StreamAsked(name)

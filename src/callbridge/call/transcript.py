@@ -74,6 +74,8 @@ class Transcript:
     _unrecorded: list[_Turn] = field(default_factory=list)
     """Turns that wait for the caller's words, then the open one."""
     _open: _Turn | None = None
+    _recorded: _Turn | None = None
+    """The latest that has its record."""
     _late: list[_Turn] = field(default_factory=list)
     """Turns that were recorded before all of the caller's words came."""
     _unplaced: dict[str, str] = field(default_factory=dict)
@@ -270,6 +272,7 @@ class Transcript:
         return [self._record(turn) for turn in ready]
 
     def _record(self, turn: _Turn) -> TurnEnded:
+        self._recorded = turn
         turn.awaited.discard(_UNCOMMITTED)
         if turn.awaited:
             self._is_late(turn)
@@ -303,9 +306,12 @@ class Transcript:
         return ""
 
     def known_of(self, item_id: str) -> tuple[CutItem | None, int, int]:
-        """What was heard of an item when it ended or was cut; how many characters were heard, and not."""
-        for turn in self._unrecorded:
-            if item_id in turn.words:
+        """What was heard of an item when it ended or was cut; how many characters were heard, and not.
+
+        Nothing is known of one whose turn was recorded, and another one since.
+        """
+        for turn in (*self._unrecorded, self._recorded):
+            if turn is not None and item_id in turn.words:
                 words, heard = turn.words[item_id].strip(), turn.heard.get(item_id)
                 if heard is None or heard.is_heard:
                     return heard, len(words), 0

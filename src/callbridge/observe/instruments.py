@@ -170,6 +170,9 @@ class Instruments:
         self.captures = self._counter(
             "captures_delivered", "Forms that callers filled and that were handed on, by outcome.", "outcome"
         )
+        self.guardrails = self._counter(
+            "guardrails", "Guardrails that have tripped, by what came of it.", "guardrail", "outcome"
+        )
         self._zero(self.captures, [(outcome.value,) for outcome in ToolOutcome])
 
     def _of_others(self) -> None:

@@ -73,6 +73,7 @@ class Metrics:
         self._of.begin_at_zero(self._declines.values, self._follows.values)
         self._statuses, self._outcomes = Listed(_DIAL_STATUSES), Listed(DIAL_OUTCOMES)
         self._tools, self._events, self._codes = Named(), Named(EVENTS_MAX), Named(CODES_MAX)
+        self._guardrails = Named()
         self._times = StreamTimes(self._answered, self._spoke)
 
     def __repr__(self) -> str:
@@ -109,6 +110,8 @@ class Metrics:
                 self._tool_used(fact)
             case facts.Interrupted(after_ms=int(after_ms)):
                 of.barge_in.observe(after_ms / 1000)
+            case facts.GuardrailTripped(guardrail):
+                of.guardrails.labels(self._guardrails.of(guardrail), _outcome_of(fact)).inc()
             case facts.Noted():
                 self._noted(fact)
             case facts.StreamStarted(is_continued=is_continued):
@@ -225,6 +228,13 @@ class _Shown:
             for metric in collector.collect():
                 metric.samples = [one for one in metric.samples if not one.name.endswith("_created")]
                 yield metric
+
+
+def _outcome_of(trip: facts.GuardrailTripped) -> str:
+    """What the caller has heard of it."""
+    if not trip.was_cut:
+        return "too_late"
+    return "cut" if trip.heard_ms else "unheard"
 
 
 def _why(trouble: facts.ModelTrouble) -> str:
