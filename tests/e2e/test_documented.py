@@ -250,7 +250,8 @@ async def test_guardrails(example: ModuleType) -> None:
         voices.agent("Let us stay with our own bread."),
         voices.agent("Goodbye.", caller="Bye.", calls=[BYE]),
     ]
-    steps = [HEARD, voices.caller(), HEARD, voices.caller(), HEARD, voices.caller(), WaitForEnd()]
+    steps: list[Step] = [HEARD, voices.caller(), HEARD, voices.caller(), HEARD]
+    steps += [voices.caller(), WaitForEnd()]
     played = await play(example.agent, answers, steps)
     assert [trip.guardrail for trip in played.call.of(GuardrailTripped)] == ["no_prices", "no_rivals"]
     assert "exactly this to the caller and nothing else: I am not allowed" in played.to_say

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 UNINTELLIGIBLE: Final = "[unintelligible]"
 """The words of an utterance that could not be made out: that somebody spoke is worth knowing."""
 
+_LAST_SAID_MAX: Final = 4
+"""Items that are known for a moment after their turn was recorded. An answer has one or two."""
+
 _UNCOMMITTED: Final = ""
 """Stands for the item of an utterance that has none yet."""
 
@@ -58,6 +61,10 @@ class _Turn:
     interrupted: bool = False
     record_by: float = 0.0
 
+    def item(self, item_id: str) -> tuple[str, bool, CutItem | None]:
+        """The words of one of the agent's items, whether they are whole, and what was heard of it."""
+        return self.words[item_id].strip(), item_id in self.whole, self.heard.get(item_id)
+
 
 @dataclass(slots=True)
 class Transcript:
@@ -74,8 +81,8 @@ class Transcript:
     _unrecorded: list[_Turn] = field(default_factory=list)
     """Turns that wait for the caller's words, then the open one."""
     _open: _Turn | None = None
-    _recorded: _Turn | None = None
-    """The latest that has its record."""
+    _last_said: dict[str, tuple[str, bool, CutItem | None]] = field(default_factory=dict)
+    """The last items of the latest turn that has its record: as in `_Turn.item`."""
     _late: list[_Turn] = field(default_factory=list)
     """Turns that were recorded before all of the caller's words came."""
     _unplaced: dict[str, str] = field(default_factory=dict)
@@ -272,7 +279,7 @@ class Transcript:
         return [self._record(turn) for turn in ready]
 
     def _record(self, turn: _Turn) -> TurnEnded:
-        self._recorded = turn
+        self._last_said = {item_id: turn.item(item_id) for item_id in [*turn.words][-_LAST_SAID_MAX:]}
         turn.awaited.discard(_UNCOMMITTED)
         if turn.awaited:
             self._is_late(turn)
@@ -308,18 +315,16 @@ class Transcript:
     def known_of(self, item_id: str) -> tuple[CutItem | None, int, int]:
         """What was heard of an item when it ended or was cut; how many characters were heard, and not.
 
-        Nothing is known of one whose turn was recorded, and another one since.
+        Nothing is known of those before the last items of the latest turn that has its record.
         """
-        for turn in (*self._unrecorded, self._recorded):
-            if turn is not None and item_id in turn.words:
-                words, heard = turn.words[item_id].strip(), turn.heard.get(item_id)
-                if heard is None or heard.is_heard:
-                    return heard, len(words), 0
-                # The text runs ahead of the audio: what was sent stands for its beginning.
-                sent = words if item_id in turn.whole else part_with_time(words, heard.sent_ms)
-                count = len(heard_part(sent, heard.heard_ms, heard.sent_ms).removesuffix("…").rstrip())
-                return heard, count, len(words) - count
-        return None, 0, 0
+        of_open = (turn.item(item_id) for turn in self._unrecorded if item_id in turn.words)
+        words, is_whole, heard = next(of_open, None) or self._last_said.get(item_id, ("", True, None))
+        if heard is None or heard.is_heard:
+            return heard, len(words), 0
+        # The text runs ahead of the audio: what was sent stands for its beginning.
+        sent = words if is_whole else part_with_time(words, heard.sent_ms)
+        count = len(heard_part(sent, heard.heard_ms, heard.sent_ms).removesuffix("…").rstrip())
+        return heard, count, len(words) - count
 
     @property
     def deadline(self) -> float | None:

@@ -17,8 +17,7 @@ from callbridge.call.outcomes import ToolOutcome
 from tool_runs import in_call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from callbridge import ToolGuardrail
     from callbridge.agents.tools.tool import ToolResult
 
 PAID: list[int] = []
@@ -31,7 +30,7 @@ def small_sums(tool: str, arguments: dict[str, Any], call: Call) -> str | None:
     return "Nothing above 100 dollars." if tool == "pay" and arguments["dollars"] > 100 else None
 
 
-def shop(*guardrails: Callable[..., Any], confirm: bool = False) -> Agent:
+def shop(*guardrails: ToolGuardrail, confirm: bool = False) -> Agent:
     """An agent that takes payments."""
     agent = Agent(guardrails=[small_sums, *guardrails])
     PAID.clear()
