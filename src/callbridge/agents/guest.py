@@ -26,3 +26,8 @@ class Guest:
     one. What is decided in the call (`is_enabled`, MCP servers) may add to it, or take away."""
     left_out: Sequence[str] = ()
     """What the library can set and a call has not, in words."""
+
+    @property
+    def tool_names(self) -> tuple[str, ...]:
+        """Of all its agents, each once."""
+        return tuple(dict.fromkeys(tool.name for tools in self.tools.values() for tool in tools))

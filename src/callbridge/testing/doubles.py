@@ -12,7 +12,6 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, assert_never
 
 import msgspec
@@ -151,5 +150,5 @@ def _listed(double: DoubleOf) -> list[Any]:
 def _tools_of(agent: Agent) -> set[str]:
     """Those that run code of the user's: not what a flow or a form has of its own."""
     of_steps = () if agent.flow is None else agent.flow.plan.own_tools
-    of_guest = () if agent.guest is None else chain.from_iterable(agent.guest.tools.values())
-    return {*agent.toolbox.names, *of_steps, *(tool.name for tool in of_guest)}
+    of_guest = () if agent.guest is None else agent.guest.tool_names
+    return {*agent.toolbox.names, *of_steps, *of_guest}

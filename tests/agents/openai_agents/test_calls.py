@@ -30,7 +30,7 @@ from agents.realtime import (
 )
 from agents.run_context import RunContextWrapper
 
-from callbridge import Call
+from callbridge import Agent, Call
 from callbridge.agents.openai_agents import session as sessions
 from callbridge.call.agent_facts import GuestChanged
 from callbridge.call.facts import GuardrailTripped, Interrupted, ToolUsed, TurnEnded
@@ -383,6 +383,22 @@ async def test_a_handoff_there_and_back_is_answered_by_who_has_the_call(line: Li
     assert (audio["input"]["format"], audio["output"]["format"]) == ({"type": "audio/pcmu"},) * 2
     assert audio["output"]["voice"] == "cedar"
     call.expect.no_complaints(except_=[re.compile("openai_agents_left_out")])
+
+
+async def test_an_agent_of_ours_hands_over_to_one_of_the_sdk(line: Line) -> None:
+    """Its session is entered then, and hands over further within itself."""
+    ours = Agent(name="ours", greeting="Harbour Shop!", handoffs=[guest(office(), name="office")])
+    call = await line.call(
+        ours,
+        caller=["A bill, please."],
+        model=[
+            *(Calls("transfer_to_office"), Calls("transfer_to_billing"), Calls("weather", city="Rome")),
+            "Bills here.",
+        ],
+    )
+    assert call.sessions[0].session["instructions"] == "You do bills."
+    assert outputs(call)[-1] == "sunny in Rome"
+    call.expect.no_complaints()
 
 
 async def test_the_code_of_a_user_hands_over_too(line: Line) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from callbridge.agents.agent import AgentError
 from callbridge.agents.choosing.gathering import roster_of
 from callbridge.agents.choosing.loading import load_roster
 from callbridge.agents.context import About, Caller
+from callbridge.agents.openai_agents.hosting import OfAgent
 from callbridge.agents.openai_agents.settings import as_ours
 from callbridge.agents.tools.schema import ToolError
 from callbridge.cli.agent import lines_of
@@ -226,3 +228,8 @@ def test_a_runner_brings_its_settings_and_what_is_said_of_the_agent_goes_before(
     assert made.toolbox.names == ("end_call",)
     assert made.guest is not None
     assert made.guest.left_out == ("model=ScriptedRealtimeModel",)
+
+
+def test_what_may_be_said_beside_it_an_agent_takes() -> None:
+    taken = set(inspect.signature(Agent).parameters)
+    assert set(OfAgent.__annotations__) <= taken - {"instructions", "greeting", "can_hang_up", "flow"}

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from callbridge.agents.analysis import Analysis
     from callbridge.agents.context import Call
     from callbridge.agents.detection import SemanticVad, ServerVad
+    from callbridge.agents.handoffs.handoff import Handoff as OurHandoff
     from callbridge.agents.mcp.servers import McpServer
     from callbridge.agents.recording.recording import Recording
     from callbridge.agents.texting.texts import Texts
@@ -57,6 +58,8 @@ class OfAgent(TypedDict, total=False):
     person_key: str
     texts: Texts | None
     transfers: Iterable[Destination]
+    handoffs: Iterable[Agent | OurHandoff]
+    handoff_description: str
     mcp_servers: Iterable[McpServer]
     analysis: Analysis | None
     recording: Recording | None
@@ -105,7 +108,7 @@ def guest(
     settings: dict[str, Any] = {"name": _name_of(start)} | taken | dict(more)
     made = Agent(instructions="", greeting=greeting, can_hang_up=can_hang_up, **settings)
     made.guest = _shown(agent, agents, [*left_out, *not_taken])
-    made.toolbox.reserve({tool.name for tools in made.guest.tools.values() for tool in tools})
+    made.toolbox.reserve(made.guest.tool_names)
     hosting = Hosting(start, agents, config, context, events, playback_tracker)
     kind = ListeningGuest if _listens(hosting) else GuestInCall
     made.abilities.append(lambda wants, _about: kind(hosting, wants))

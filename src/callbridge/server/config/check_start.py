@@ -58,7 +58,8 @@ def _roster(settings: Settings, roster: Roster, today: dt.date) -> Iterator[Find
 
 
 def _agent(settings: Settings, roster: Roster, agent: Agent) -> Iterator[Finding]:
-    tools = ", ".join(agent.toolbox.names) or "none"
+    of_guest = () if agent.guest is None else agent.guest.tool_names
+    tools = ", ".join((*agent.toolbox.names, *of_guest)) or "none"
     if settings.agent is None:
         yield ok("the agent is made from CALLBRIDGE_AGENT_INSTRUCTIONS and CALLBRIDGE_AGENT_GREETING")
     elif len(roster.agents) > 1:

@@ -14,4 +14,5 @@ _GIVEN: Final = frozenset({"end_call", "press_keys"})
 def own_tools(agent: Agent) -> frozenset[str]:
     """The names of the tools that its author has written, those of all steps among them."""
     of_steps = () if agent.flow is None else agent.flow.plan.own_tools
-    return frozenset({*agent.toolbox.names, *of_steps} - _GIVEN)
+    of_guest = () if agent.guest is None else agent.guest.tool_names
+    return frozenset({*agent.toolbox.names, *of_steps, *of_guest} - _GIVEN)

@@ -24,6 +24,7 @@ from callbridge.server.process.own_threads import AFTER_CALLS, in_thread
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from callbridge.agents.agent import Agent
     from callbridge.agents.choosing.choice import Roster
     from callbridge.records.analysis.completion import TextClient
     from callbridge.records.analysis.pending import Pending
@@ -87,7 +88,7 @@ class Analysing:
                 client,
                 self._model,
                 story,
-                tools=() if agent is None else agent.toolbox.names,
+                tools=() if agent is None else _tools_of(agent),
                 instructions="" if wish is None else wish.instructions,
                 custom=custom,
             )
@@ -142,3 +143,8 @@ def open_analysing(
     from callbridge.records.analysis.pending import Pending  # noqa: PLC0415 - see above
 
     return Analysing(Pending(database, clock, analysed), settings, roster)
+
+
+def _tools_of(agent: Agent) -> tuple[str, ...]:
+    """By name, those of a guest among them."""
+    return (*agent.toolbox.names, *(() if agent.guest is None else agent.guest.tool_names))
