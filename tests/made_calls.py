@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from callbridge.call import facts
-from callbridge.call.agent_facts import Captured, StepEntered
+from callbridge.call.agent_facts import AgentChanged, Captured, StepEntered
 from callbridge.call.outcomes import TextOutcome, TransferOutcome
 from callbridge.call.telephone_facts import TextAsked, TextTold, TransferAsked, TransferEnded
 from callbridge.call.wishes import Transfer
@@ -54,6 +54,7 @@ GREETING, HOURS, CLOSED = b"\x10", b"\x11", b"\x12"
 """What each item sounds like."""
 
 FACTS: tuple[Fact, ...] = (
+    AgentChanged("orders", "desk", "transfer_to_orders"),
     StepEntered("ask", ""),
     StepEntered("book", "the day is known"),
     Captured("Booking", '{"day":"Sunday","people":4}'),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from callbridge.call.agent_facts import CaptureDelivered, StepEntered
+from callbridge.call.agent_facts import AgentChanged, CaptureDelivered, StepEntered
 from callbridge.call.facts import EndReason, TurnEnded
 from callbridge.call.outcomes import ToolOutcome, TransferOutcome
 from callbridge.simulators.phone import WaitForAgent, WaitForEnd
@@ -100,6 +100,27 @@ async def test_the_clinic_books_what_was_misheard_and_corrected() -> None:
     assert any("booked for Samantha Hill" in told for told in played.told)
     assert played.heard == [speech.text for answer in answers for speech in answer.speeches]
     assert played.call.ended.reason is EndReason.AGENT_HANGUP
+
+
+@pytest.mark.heavy
+async def test_the_front_desk_hands_over_and_has_the_caller_back() -> None:
+    desk, voices = example("front_desk"), Voices()
+    answers = [
+        voices.agent("Harbour Bakery, hello! How can I help?"),
+        voices.agent(caller="Bill 42.", calls=[Call(name="transfer_to_billing", arguments={"number": 42})]),
+        voices.agent(calls=[Call(name="bill")], after_call=True),
+        voices.agent("Twelve euros are open.", after_call=True),
+        voices.agent(caller="And a rye bread.", calls=[Call(name="transfer_to_desk")]),
+        voices.agent(calls=[Call(name="transfer_to_orders")], after_call=True),
+        voices.agent("Orders, what may I bake for you?"),
+    ]
+    played = await play(desk.agent, answers, [HEARD, voices.caller(), HEARD, voices.caller(), HEARD])
+    assert ("bill", "open: 12 euros") in played.outputs
+    assert [fact.agent for fact in played.call.of(AgentChanged)] == ["billing", "desk", "orders"]
+    assert played.heard == [
+        *("Harbour Bakery, hello! How can I help?", "Twelve euros are open."),
+        "Orders, what may I bake for you?",
+    ]
 
 
 @pytest.mark.heavy

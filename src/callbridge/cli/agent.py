@@ -10,7 +10,7 @@ from rich.text import Text
 
 from callbridge.agents.agent import AgentError
 from callbridge.agents.choosing.loading import load_roster
-from callbridge.agents.handoffs.graph import agents_from, handoffs_of
+from callbridge.agents.handoffs.graph import handoffs_of
 from callbridge.agents.tools.tool import Tool
 from callbridge.agents.transfers.destination import By
 from callbridge.observe.redaction import masked_number
@@ -61,11 +61,11 @@ def show(
         roster = load_roster(name, variables)
     except AgentError as error:
         _refuse(f"{error}\n{error.where}".rstrip())
-    agents = _all_in(roster)
-    drawings = [agent.flow.mermaid() for agent in agents.values() if agent.flow is not None]
+    agents = roster.all_agents
+    drawings = [agent.flow.mermaid() for _, agent in agents if agent.flow is not None]
     if mermaid and not drawings:
         _refuse(f"{name} has no flow; give it one with Agent(flow=…)")
-    parts = [_calls(roster), *(lines_of(*known) for known in agents.items())]
+    parts = [_calls(roster), *(lines_of(*known) for known in agents)]
     texts = drawings if mermaid else [text + "\n" for part in parts if (text := "\n".join(part))]
     # As text, not markup: what a user writes may have brackets in it.
     console.print(Text("\n".join(texts)), end="")
@@ -74,16 +74,6 @@ def show(
 def _refuse(why: str) -> None:
     typer.echo(why, err=True)
     raise typer.Exit(1)
-
-
-def _all_in(roster: Roster) -> dict[str, Agent]:
-    """Who answers, and behind them to whom their callers may be handed over."""
-    found: dict[str, Agent] = dict(roster.agents)
-    for name, agent in roster.agents.items():
-        for other_name, other in agents_from(agent, name).items():
-            if all(other is not known for known in found.values()):
-                found[other_name] = other
-    return found
 
 
 def _calls(roster: Roster) -> Iterator[str]:

@@ -68,7 +68,7 @@ def _ask_nats(settings: Settings) -> list[Finding]:
 
 async def _ask(settings: Settings, roster: Roster) -> list[Finding]:
     """Both vendors, at the same time."""
-    sends_texts = any(agent.texts is not None for agent in roster.agents.values())
+    sends_texts = any(agent.texts is not None for _, agent in roster.all_agents)
     async with asyncio.TaskGroup() as tasks:
         model = tasks.create_task(ask_for_all(settings, roster), name="ask the model's vendor")
         phone = tasks.create_task(ask_twilio(settings, sends_texts=sends_texts), name="ask Twilio")

@@ -245,7 +245,7 @@ class Session:
             )
         prepared = prepare(settings)
         self._screen.what_runs(self._told, settings, prepared.roster.agents)
-        step = how_to_call(settings.voice_url, prepared.roster.agents.values())
+        step = how_to_call(settings.voice_url, [agent for _, agent in prepared.roster.all_agents])
         pages = Pages(opened.enter_context(tcp_listener(LOOPBACK, wishes.page_port)), wishes.opens_browser)
         if public is not None and public.number is not None:
             pages.called = public.number.number.number

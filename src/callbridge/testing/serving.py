@@ -183,7 +183,7 @@ async def _served(order: Order, kept: Kept) -> Finished:
     prompter = prompter_of(order.model, order.text_models, words, order.voice)
     heard = SessionSettings(seed=order.seed, keep_audio=True)
     roster = roster_for(order.answering, order.settings)
-    doubles = Doubles(order.tools or {}, roster.agents.values())
+    doubles = Doubles(order.tools or {}, [agent for _, agent in roster.all_agents])
     async with contextlib.AsyncExitStack() as opened:
         model = await opened.enter_async_context(
             serve_model(Script(), settings=heard, prompter=lambda: prompter, wall_clock=wall_clock)

@@ -87,6 +87,16 @@ class Roster:
         return {number: name for number, name in self._by_called.items() if number != ANY}
 
     @property
+    def all_agents(self) -> tuple[tuple[str, Agent], ...]:
+        """Who answers, and behind them to whom their callers may be handed over; each once, with its name."""
+        found = list(self.agents.items())
+        for name, agent in self.agents.items():
+            for known_as, other in agents_from(agent, name).items():
+                if all(other is not known for _, known in found):
+                    found.append((known_as, other))
+        return tuple(found)
+
+    @property
     def chooser(self) -> str:
         """The name of the function that chooses; empty where none does."""
         return "" if self._choose is None else getattr(self._choose, "__name__", "a function")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def texts(settings: Settings, roster: Roster | None) -> Iterator[Finding]:
     """From which number, and whether at all. Says nothing where no agent sends any."""
-    agents = () if roster is None else roster.agents.items()
+    agents = () if roster is None else roster.all_agents
     senders = ", ".join(name for name, agent in agents if agent.texts is not None)
     if not senders:
         return

@@ -67,7 +67,7 @@ def _mcp_servers(desk: Desk) -> Callable[[], Awaitable[NoReturn]]:
     """Keeps the connections with those of all agents, whoever they are at the moment."""
     plans = desk.plans
     return lambda: desk.mcp.live_forever(
-        lambda: [server for agent in plans.roster.agents.values() for server in agent.our_servers]
+        lambda: [server for _, agent in plans.roster.all_agents for server in agent.our_servers]
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from callbridge.call.agent_facts import StepEntered
+from callbridge.call.agent_facts import AgentChanged, StepEntered
 from callbridge.call.end_reasons import EndReason
 from callbridge.call.facts import KeysPressed
 from callbridge.call.outcomes import TextOutcome, TransferOutcome
@@ -86,6 +86,16 @@ def _path(call: CallData) -> tuple[str, ...]:
         for fact in call.facts
         if isinstance(fact, StepEntered)
     )
+
+
+def handed_to(call: CallData, agent: str) -> Unmet | None:
+    """The caller was handed over to this agent, within the call."""
+    changes = [fact for fact in call.facts if isinstance(fact, AgentChanged)]
+    if any(fact.agent == agent for fact in changes):
+        return None
+    found = tuple(f"{fact.was} > {fact.agent}: {fact.because}" for fact in changes)
+    line = f"expected the caller to be handed over to {agent}; they were not"
+    return Unmet(line, found or ("they stayed with the agent that answered",))
 
 
 def captured(call: CallData, form: str, fields: Mapping[str, Any]) -> Unmet | None:

@@ -276,6 +276,10 @@ class Expectations:
         """The agent's flow went through these steps, in this order, and through no others."""
         self._take(course.steps(self._call, names))
 
+    def handed_to(self, agent: str) -> None:
+        """The caller was handed over to the agent of this name, within the call."""
+        self._take(course.handed_to(self._call, agent))
+
     def captured(self, form: str, /, **fields: Any) -> None:
         """An object of this form was captured, with at least these fields, given as in `tool`.
 

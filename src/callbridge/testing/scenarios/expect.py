@@ -181,6 +181,8 @@ class Expect(Table, frozen=True):
     """For this reason: `agent_hangup`, `caller_hangup`, `transferred` or another one."""
     ended_by: Literal["agent", "caller"] | None = None
     """Who ended the call, as people do."""
+    handed_to: Text | tuple[Text, ...] = ()
+    """The caller was handed over to the agent of this name, within the call."""
     step: Text | tuple[Text, ...] = ()
     """The agent's flow came to this step."""
     steps: tuple[Text, ...] | None = None
