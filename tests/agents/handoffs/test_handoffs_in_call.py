@@ -38,7 +38,7 @@ from callbridge.call.facts import (
 )
 from callbridge.call.outcomes import TransferOutcome
 from callbridge.call.telephone_facts import TransferEnded
-from callbridge.call.wants import AgentSays, AgentTells, SessionWanted, WishSet, WishWithdrawn
+from callbridge.call.wants import AgentSays, AgentTells, AnswerStopped, SessionWanted, WishSet, WishWithdrawn
 from callbridge.fields import PersonName
 from flow_calls import flow_call
 from transfer_calls import Calling
@@ -417,6 +417,35 @@ async def test_who_put_the_caller_through_has_them_back() -> None:
         await calling.works()
     assert failed == ["other"]
     assert [result.name for result in calling.agent.transfers()] == ["office"], "of the call, and once"
+
+
+async def test_the_last_words_of_the_agent_that_is_left_are_looked_at_by_its_own_guardrails() -> None:
+    desk, billing = desk_and_billing()
+    looked_at = asyncio.Queue[str]()
+
+    @desk.guardrail(every=1000, say="I take that back.")
+    async def no_prices(text: str) -> bool:
+        """No prices."""
+        looked_at.put_nowait(text)
+        return "dollars" in text
+
+    @billing.guardrail(every=1000)
+    async def nothing_at_all(text: str) -> bool:
+        looked_at.put_nowait(f"billing: {text}")
+        return True
+
+    async with flow_call(desk) as call, asyncio.timeout(10):
+        await call.agent.prepare("", "")
+        hears = call.agent.hearer
+        assert hears is not None
+        hears("agent", "item_1", "It costs nine dollars. One moment.")
+        await call.call("transfer_to_billing_eu")
+        assert await looked_at.get() == "It costs nine dollars. One moment."
+        await call.agent.wants.written()
+        await call.settle()
+        call.agent.hang_up()
+    (stopped,) = [one for one in call.wanted if isinstance(one, AnswerStopped)]
+    assert (stopped.item_id, looked_at.empty()) == ("item_1", True)
 
 
 # --- On another stream ----------------------------------------------------------------------------------

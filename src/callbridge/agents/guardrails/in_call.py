@@ -15,6 +15,7 @@ from callbridge.agents.guardrails.guardrail import SAY_MAX
 from callbridge.agents.guardrails.watching import Spoken, Watch, is_begun_of
 from callbridge.agents.texts import NoAnswer
 from callbridge.call import facts
+from callbridge.call.agent_facts import AgentChanged
 from callbridge.call.wants import AgentSays, AgentTells, AnswerStopped, WishSet
 from callbridge.call.wishes import HangUp
 
@@ -139,9 +140,17 @@ class GuardrailsInCall:
     # --- What becomes of it ---
 
     def restore(self, fact: Fact) -> None:
-        """How often the agent was stopped on earlier streams."""
-        if isinstance(fact, facts.GuardrailTripped) and fact.guardrail in self._names:
-            self._trips += _counts(fact)
+        """How often the agent was stopped on earlier streams. Who rests has its last words looked at yet."""
+        match fact:
+            case facts.GuardrailTripped(item_id=item_id) if item_id in self._stopped:
+                self._came_of_it(fact, *self._stopped.pop(item_id))
+            case facts.GuardrailTripped(guardrail) if guardrail in self._names:
+                self._trips += _counts(fact)
+            case AgentChanged():
+                self._spoken.are_over()
+                self._look()
+            case _:
+                pass
 
     def told(self, fact: Fact) -> None:
         """A response is over, or was cut: what it said last is looked at now. Or something was stopped."""
