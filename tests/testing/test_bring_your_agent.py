@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from callbridge import Agent, Call
 from callbridge.testing import Calls, Line
 from documented import example, module_of, sources
 
@@ -49,11 +48,9 @@ def my_graph() -> Iterator[ModuleType]:
     del sys.modules["my_graph"]
 
 
-@pytest.mark.parametrize("page", [PAGE, "README.md"])
-async def test_a_graph_is_asked(line: Line, my_graph: ModuleType, page: str) -> None:
-    agent = module_of(PAGE, LANGGRAPH).agent if page == PAGE else _of_readme(vars(my_graph)["graph"])
+async def test_a_graph_is_asked(line: Line, my_graph: ModuleType) -> None:
     call = await line.call(
-        agent,
+        module_of(PAGE, LANGGRAPH).agent,
         caller=["Are there nuts in your rye bread?", "Is it vegan?"],
         model=[
             Calls("ask_the_office", question="Are there nuts in the rye bread?"),
@@ -67,9 +64,13 @@ async def test_a_graph_is_asked(line: Line, my_graph: ModuleType, page: str) -> 
     call.expect.no_complaints()
 
 
-def _of_readme(graph: Any) -> Agent:
-    """Its few lines, with what stands above them in the user's module."""
-    agent = Agent(instructions="You answer for a bakery.", greeting="Harbour Bakery, hello!")
-    given = {"agent": agent, "graph": graph, "Call": Call}
-    exec(compile(sources("README.md")["Bring your agent"], "README.md", "exec"), given)  # noqa: S102 - the words of our own file
-    return agent
+async def test_the_readmes_office_is_asked(line: Line) -> None:
+    agent = module_of("README.md", "Write an agent").agent  # The `bakery` that its example imports.
+    module_of("README.md", "Bring your agent")
+    call = await line.call(
+        agent,
+        caller=["Are there nuts in your bread?"],
+        model=[Calls("ask_the_office", question="Has any bread nuts?"), "None of it."],
+    )
+    call.expect.tool("ask_the_office").returned("No, none of our bread has nuts.")
+    call.expect.no_complaints()
