@@ -70,6 +70,12 @@ UP_FRAMES, DELTAS = 10, 2
 FRAME, DELTA = bytes((0x7C, 0xFD, 0x7E, 0xFF)) * 40, bytes(range(200)) * 4
 """A caller who listens, and an agent who speaks."""
 
+PIECES: Final = 12
+"""In a row: whoever takes words together has them together by then."""
+
+LED_TO: Final = 8
+"""Turns of the loop after which nothing of a piece of words is left to be done."""
+
 HASTY: Final = Limits(messages_per_second_max=1_000_000)
 """Here callers speak as fast as they are listened to, which from a telephone would be a flood."""
 
@@ -266,6 +272,19 @@ class Line:
         }
         return _frame(message, is_masked=False)
 
+    def piece(self) -> bytes:
+        """Some words of the agent, as the vendor words them."""
+        message = {
+            "type": "response.output_audio_transcript.delta",
+            "event_id": f"event_{self._name}",
+            "response_id": f"resp_{self._name}",
+            "item_id": f"item_{self._name}",
+            "output_index": 0,
+            "content_index": 0,
+            "delta": " of the",
+        }
+        return _frame(message, is_masked=False)
+
     def echo(self) -> bytes:
         """The echo of the mark before the one that was sent last: the phone still plays what lies between."""
         (mark,) = self.phone.latest
@@ -312,6 +331,22 @@ def _measure(lines: list[Line], rounds: int) -> tuple[Stopwatch, Stopwatch, Stop
     return up, down, echo
 
 
+async def _measure_words(lines: list[Line], rounds: int) -> Stopwatch:
+    """The same of a piece of the agent's words, with all that it leads to."""
+    words = Stopwatch("piece of words")
+    pieces = [(line.model, line.piece()) for line in lines]
+    for _ in range(rounds):
+        began_ns = time.thread_time_ns()
+        for _ in range(PIECES):
+            for wire, data in pieces:
+                wire.feed(data)
+            for _ in range(LED_TO):
+                await asyncio.sleep(0)
+        took_us = (time.thread_time_ns() - began_ns) / 1000
+        words.least_us = min(words.least_us, took_us / PIECES / len(lines))
+    return words
+
+
 def _elsewhere_s() -> float:
     """User time of all threads but this one."""
     process, here = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_THREAD))
@@ -343,11 +378,12 @@ async def _carry_out(calls: int, rounds: int, agent: Agent, *, records: bool) ->
         gc.freeze()  # What a call holds is old by the time in which it speaks.
         with _recording(lines, rounds, folder) if records else contextlib.nullcontext():
             watches = up, down, echo = _measure(lines, rounds)
+        words = await _measure_words(lines, rounds)
         for line in lines:
             line.running.cancel()
         await asyncio.wait([line.running for line in lines])
         assert {line.moved for line in lines} == {(UP_FRAMES * rounds, DELTAS * rounds)}, "all audio passed"
-    for watch in watches:
+    for watch in (*watches, words):
         print(f"{watch.what:<16}{watch.least_us:6.2f} µs")  # noqa: T201 - what it is for
     whole_us = UP_FRAMES * up.least_us + DELTAS * down.least_us + echo.least_us
     print(f"{'per frame':<16}{whole_us / (UP_FRAMES + DELTAS):6.2f} µs")  # noqa: T201

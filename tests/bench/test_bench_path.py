@@ -32,5 +32,5 @@ def test_every_kind_of_message_has_its_price(agent: str) -> None:
         check=True,
     )
     prices = {line[:16].strip(): float(line[16:].split()[0]) for line in done.stdout.splitlines()}
-    assert list(prices) == ["frame up", "delta down", "echo of a mark", "per frame"]
+    assert list(prices) == ["frame up", "delta down", "echo of a mark", "piece of words", "per frame"]
     assert all(price > 0 for price in prices.values())

@@ -322,6 +322,23 @@ async def test_an_output_guardrail_cuts_what_the_agent_says(line: Line) -> None:
     assert len(call.sessions[0].responses) == 3, "one answer in its place, and not two"
 
 
+async def test_a_guardrail_that_comes_too_late_is_told_all_the_same(line: Line) -> None:
+    async def thinks(context: Any, agent: Any, said: str) -> GuardrailFunctionOutput:
+        await asyncio.sleep(5)
+        return GuardrailFunctionOutput(output_info=None, tripwire_triggered=True)
+
+    short: Any = {"guardrails_settings": {"debounce_text_length": 5}}
+    agent = forecaster(output_guardrails=[OutputGuardrail(thinks, name="slow")])
+    call = await line.call(
+        RealtimeRunner(agent, config=short),
+        caller=[Pause(7000)],
+        model=["A discount!", "I was wrong, there is none."],
+    )
+    (tripped,) = [fact for fact in call.facts if isinstance(fact, GuardrailTripped)][:1]
+    assert not tripped.was_cut
+    call.expect.heard("I was wrong")
+
+
 async def test_guardrails_of_tools_keep_arguments_and_results(line: Line) -> None:
     async def only_paris(data: Any) -> ToolGuardrailFunctionOutput:
         if "Paris" in data.context.tool_arguments:

@@ -52,8 +52,28 @@ def test_a_response_that_was_never_said_to_be_over_is_over_when_the_next_begins(
     begun(telling)
     assert begun(telling, "resp_2") == ["turn_ended", "turn_started"]
     assert types(telling.model_says(e.ResponseDone(e.Response("resp_1")))) == ["turn_ended"]
-    (delta,) = telling.hears("agent", "item_2", "Hello")
+    (delta,) = telling.hears("agent", "item_2", "Hello, this is the airline.")
     assert delta.response_id == "resp_2"  # type: ignore[union-attr]  # It is a delta.
+
+
+def test_words_are_told_some_at_a_time_and_before_whatever_follows_them() -> None:
+    telling = Telling(characters_each=8)
+    begun(telling)
+
+    def told(item_id: str, words: str) -> list[tuple[str, str]]:
+        return [(event.item_id, event.delta) for event in telling.hears("agent", item_id, words)]  # type: ignore[union-attr]
+
+    assert told("item_1", "Good") == []
+    assert told("item_1", " day,") == [("item_1", "Good day,")]
+    assert told("item_1", " all") == []
+    assert told("item_2", "So") == [("item_1", " all")]
+    assert list(telling.hears("caller", "item_9", "What is it that you say?")) == []
+    assert types(telling.model_says(e.AudioDone("resp_1", "item_2"))) == ["transcript_delta", "audio_done"]
+    assert told("item_3", "And") == []
+    assert types(telling.told(facts.Interrupted((("item_3", 80),), (), 40))) == [
+        "transcript_delta",
+        "audio_interrupted",
+    ]
 
 
 def test_words_of_an_item_that_was_cut_come_late_and_do_not_count() -> None:

@@ -18,7 +18,7 @@ from agents.realtime import (
 from callbridge.agents.openai_agents.model import Asked, CallModel
 from callbridge.agents.openai_agents.plain_tools import tool_runs
 from callbridge.agents.openai_agents.session import CallSession
-from callbridge.agents.openai_agents.telling import function_call
+from callbridge.agents.openai_agents.telling import CHARACTERS_EACH, function_call
 from callbridge.agents.texts import asked_about
 from callbridge.agents.tools.tool import ToolRefused, ToolResult, success
 from callbridge.call.agent_facts import GuestChanged
@@ -58,6 +58,12 @@ class Hosting:
     """Makes the context of a call; without it that is the call."""
     events: Callable[[RealtimeSession, Call[Any]], Awaitable[None]] | None = None
     playback_tracker: Callable[[Call[Any]], RealtimePlaybackTracker] | None = None
+
+    @property
+    def characters_each(self) -> int:
+        """How many characters are told at a time: a guardrail that wants to look sooner does."""
+        wanted = self.config.get("guardrails_settings", {}).get("debounce_text_length", CHARACTERS_EACH)
+        return min(wanted, CHARACTERS_EACH)
 
 
 class Host:

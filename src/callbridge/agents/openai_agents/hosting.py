@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from callbridge.agents.analysis import Analysis
     from callbridge.agents.context import Call
     from callbridge.agents.detection import SemanticVad, ServerVad
+    from callbridge.agents.guardrails.guardrail import AnyGuardrail, Looks
     from callbridge.agents.handoffs.handoff import Handoff as OurHandoff
     from callbridge.agents.mcp.servers import McpServer
     from callbridge.agents.recording.recording import Recording
@@ -57,6 +58,7 @@ class OfAgent(TypedDict, total=False):
     greeting_interruptible: bool
     person_key: str
     texts: Texts | None
+    guardrails: Iterable[Looks | AnyGuardrail]
     transfers: Iterable[Destination]
     handoffs: Iterable[Agent | OurHandoff]
     handoff_description: str
@@ -130,7 +132,7 @@ def _read(agent: object) -> tuple[RealtimeAgent[Any], RealtimeRunConfig, list[st
 
 
 def _listens(hosting: Hosting) -> bool:
-    """Whether anybody looks at words before they are whole: a piece costs as much as six frames of audio."""
+    """Whether anybody looks at words before they are whole. Otherwise they cost nothing."""
     are_guarded = any(agent.output_guardrails for agent in hosting.agents.values())
     return hosting.events is not None or are_guarded or bool(hosting.config.get("output_guardrails"))
 

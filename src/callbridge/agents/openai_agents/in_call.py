@@ -11,6 +11,7 @@ from callbridge.agents.openai_agents.host import Host
 from callbridge.agents.openai_agents.playing import Tracked
 from callbridge.agents.openai_agents.telling import Telling
 from callbridge.call.agent_facts import GuestChanged
+from callbridge.call.facts import GuardrailTripped
 
 if TYPE_CHECKING:
     import asyncio
@@ -42,7 +43,7 @@ class GuestInCall:
 
     def __init__(self, hosting: Hosting, wants: Wants) -> None:
         self._hosting, self._host = hosting, Host(hosting, wants)
-        self._model, self._telling = self._host.model, Telling()
+        self._model, self._telling = self._host.model, Telling(hosting.characters_each)
         self._agent = hosting.start.name
         """Who speaks."""
         self._call: Call[Any] | None = None
@@ -82,6 +83,8 @@ class GuestInCall:
         """See `Ability`."""
         if isinstance(fact, GuestChanged):
             self._agent = fact.agent
+        if isinstance(fact, GuardrailTripped) and not fact.was_cut:
+            self._model.came_too_late(fact.item_id)
         self._tell(self._telling.told(fact))
         if self._tracked is not None:
             self._tracked.told(fact)

@@ -93,6 +93,8 @@ class CallModel(RealtimeModel):
         """Of each response the item of which the caller was to hear words last, newest last."""
         self._stopped: w.AnswerStopped | None = None
         """What is to be stopped, as long as it may be said why."""
+        self._tripped: w.AnswerStopped | None = None
+        """What a guardrail has stopped last."""
 
     # --- The SDK's side -------------------------------------------------------------------------------
 
@@ -153,6 +155,12 @@ class CallModel(RealtimeModel):
                     await listener.on_event(event)
         finally:
             self._untold.task_done()
+
+    def came_too_late(self, item_id: str) -> None:
+        """What a guardrail did not want heard was heard: the model is told all the same, and speaks of it."""
+        tripped, self._tripped = self._tripped, None
+        if tripped is not None and tripped.item_id == item_id:
+            self._wants.add(w.AgentTells(tripped.tells))
 
     # --- What the session wants -----------------------------------------------------------------------
 
@@ -243,6 +251,7 @@ class CallModel(RealtimeModel):
         if why:
             name = why.removeprefix(TRIPPED)
             stopped = w.AnswerStopped(name, stopped.item_id, tells=f"[{why}. {SAY_OTHERWISE}]")
+            self._tripped = stopped
         self._stopped = None
         self._wants.add(stopped)
 

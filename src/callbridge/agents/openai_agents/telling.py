@@ -6,7 +6,7 @@ Its history is what was lived: words of the agent that were cut stand in it as f
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from agents.realtime import (
     AssistantMessageItem,
@@ -45,10 +45,22 @@ if TYPE_CHECKING:
     from callbridge.call.lived import SaidItem
 
 
-class Telling:
-    """Of one stream."""
+CHARACTERS_EACH: Final = 25
+"""So many are told at a time: the session makes its history anew for each piece, and a model sends several in
+a second. Their audio is still to be heard. Guardrails look behind each 100."""
 
-    def __init__(self) -> None:
+
+class Telling:
+    """Of one stream.
+
+    Args:
+        characters_each: of the agent's words, told at a time.
+    """
+
+    def __init__(self, characters_each: int = CHARACTERS_EACH) -> None:
+        self._characters_each = characters_each
+        self._piece = RealtimeModelTranscriptDeltaEvent("", "", "")
+        """Words that are still to be told."""
         self._response_id: str | None = None
         """That of the response in progress."""
         self._cut: set[str] = set()
@@ -66,6 +78,7 @@ class Telling:
 
     def model_says(self, event: e.ServerEvent) -> Iterator[RealtimeModelEvent]:
         """The model says this of its responses and items."""
+        yield from self._words()
         match event:
             case e.ResponseCreated(response):
                 yield from self._response_is_over()
@@ -95,6 +108,7 @@ class Telling:
 
     def told(self, fact: facts.Fact) -> Iterator[RealtimeModelEvent]:
         """Something has happened in the call."""
+        yield from self._words()
         match fact:
             case facts.AgentReady():
                 yield RealtimeModelConnectionStatusEvent("connected")
@@ -115,8 +129,20 @@ class Telling:
 
     def hears(self, by: Literal["agent", "caller"], item_id: str, words: str) -> Iterator[RealtimeModelEvent]:
         """A piece of the words that the caller hears, or says."""
-        if by == "agent" and self._response_id is not None:
-            yield RealtimeModelTranscriptDeltaEvent(item_id, words, self._response_id)
+        if by == "caller" or self._response_id is None:
+            return
+        if self._piece.item_id != item_id:
+            yield from self._words()
+        words = self._piece.delta + words
+        self._piece = RealtimeModelTranscriptDeltaEvent(item_id, words, self._response_id)
+        if len(self._piece.delta) >= self._characters_each:
+            yield from self._words()
+
+    def _words(self) -> Iterator[RealtimeModelEvent]:
+        """Those that are still to be told, before anything else is."""
+        if self._piece.delta:
+            yield self._piece
+            self._piece = RealtimeModelTranscriptDeltaEvent("", "", "")
 
     def _response_is_over(self) -> Iterator[RealtimeModelEvent]:
         if self._response_id is not None:
