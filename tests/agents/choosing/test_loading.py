@@ -14,6 +14,7 @@ from callbridge.agents.agent import Agent, AgentError
 from callbridge.agents.choosing.choice import Roster
 from callbridge.agents.choosing.loading import load_roster
 from callbridge.agents.context import About, Caller
+from callbridge.agents.handoffs.graph import handoffs_of
 
 MODULE = "agent_of_this_test"
 
@@ -187,9 +188,27 @@ def test_a_folder_of_written_agents(folder: Path) -> None:
     assert list(load_roster("agents/bakery.toml", {}).agents) == ["bakery"]
 
 
+def test_written_agents_hand_over_to_each_other(folder: Path) -> None:
+    written(
+        folder,
+        desk="handoffs.orders = { description = 'They want bread.', say = 'Orders, hello.' }",
+        orders="name = 'orders'\nhandoff_description = 'Unused.'\nhandoffs.desk = {}",
+    )
+    roster = load_roster("agents", {})
+    (handoff, orders), (back, desk) = (next(handoffs_of(agent)) for agent in roster.agents.values())
+    assert (orders, desk) == (roster.agents["orders"], roster.agents["desk"])
+    assert (handoff.tool_name, handoff.description, handoff.say) == (
+        *("transfer_to_orders", "They want bread."),
+        "Orders, hello.",
+    )
+    assert (back.tool_name, back.description) == ("transfer_to_desk", "")
+
+
 @pytest.mark.parametrize(
     ("files", "complaints"),
     [
+        ({"a": "handoffs.c = {}", "b": ""}, [r"a\.toml: handoffs\.c: there is no agent c .*: a, b"]),
+        ({"a": "handoffs.a = {}"}, ["agent a: .*leads to itself"]),
         ({}, ["there is no file that ends in .toml"]),
         ({"a": "numbers = ['*']", "b": "numbers = ['*']"}, [r"\* is answered by a and by b"]),
         ({"a": "name = 'b'", "b": ""}, ["two agents are called b"]),

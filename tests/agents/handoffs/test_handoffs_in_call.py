@@ -511,6 +511,7 @@ def test_agents_that_cannot_be_so_are_refused() -> None:
             "two agents are called",
         ),
         (Agent(handoffs=[Agent(name="a", values=Other)]), "they are shared"),
+        (Agent(handoffs=[Agent(name="a", handoff_description="x" * 501)]), "more than 500 characters"),
         (Agent(handoffs=["billing"]), "is no agent"),  # type: ignore[list-item]
         (Agent(handoffs=[Agent(name=f"agent_{number}") for number in range(32)]), "33 agents, and may to 32"),
     ]

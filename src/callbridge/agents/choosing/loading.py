@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from callbridge.agents.agent import Agent, AgentError
 from callbridge.agents.choosing.choice import Roster
 from callbridge.agents.choosing.gathering import add_to, roster_of
+from callbridge.agents.handoffs.handoff import Handoff
 from callbridge.agents.openai_agents.recognising import INSTALL, SDK, is_guest
-from callbridge.agents.written.reading import read_agent
+from callbridge.agents.written.reading import WrittenAgent, read_agent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import ModuleType
 
 
@@ -53,12 +54,15 @@ def _written(path: Path, environment: Mapping[str, str]) -> Roster:
         raise AgentError(f"CALLBRIDGE_AGENT={path}: there is no file that ends in .toml in this folder")
     agents: dict[str, Agent] = {}
     numbers: dict[str, str] = {}
+    written: dict[Path, WrittenAgent] = {}
     wrong: list[str] = []
     for file in files:
         try:
-            _add_written(file, environment, agents, numbers)
+            written[file] = _add_written(file, environment, agents, numbers)
         except AgentError as error:
             wrong.append(str(error))
+    if not wrong:
+        wrong = [fault for file, found in written.items() for fault in _lead_on(file, found, agents)]
     if wrong:
         raise AgentError("\n".join(wrong))
     return Roster(agents, numbers=numbers)
@@ -66,13 +70,25 @@ def _written(path: Path, environment: Mapping[str, str]) -> Roster:
 
 def _add_written(
     file: Path, environment: Mapping[str, str], agents: dict[str, Agent], numbers: dict[str, str]
-) -> None:
+) -> WrittenAgent:
     found = read_agent(file, environment)
     name = found.agent.name or file.stem
     add_to(agents, name, found.agent)
     for number in found.numbers:
         if numbers.setdefault(number, name) != name:
             raise AgentError(f"{number} is answered by {numbers[number]} and by {name}")
+    return found
+
+
+def _lead_on(file: Path, found: WrittenAgent, agents: Mapping[str, Agent]) -> Iterator[str]:
+    """Its handoffs, once all agents are there; what is wrong with them."""
+    for name, handoff in found.handoffs.items():
+        if name in agents:
+            made = Handoff(agents[name], description=handoff.description, say=handoff.say)
+            found.agent.handoffs.append(made)
+        else:
+            known = ", ".join(agents)
+            yield f"{file}: handoffs.{name}: there is no agent {name} in the folder; there are: {known}"
 
 
 def _imported(name: str, module_name: str) -> ModuleType:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from callbridge.agents.agent import Agent
 from callbridge.agents.fault import AgentFault
-from callbridge.agents.handoffs.handoff import Handoff
+from callbridge.agents.handoffs.handoff import WORDS_MAX, Handoff
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,6 +76,8 @@ def _checked(agent: Agent) -> Iterator[Agent]:
             raise AgentFault(f"{where}: it leads to itself; take that away")
         if not other.name:
             raise AgentFault(f"{where}: {other!r} has no name; give it one, Agent(name=…)")
+        if len(handoff.description) > WORDS_MAX:
+            raise AgentFault(f"{where}: what {other.name} is for has more than {WORDS_MAX} characters")
         if handoff.tool_name in names or agent.toolbox.is_taken(handoff.tool_name):
             raise AgentFault(f"{where}: there are two tools named {handoff.tool_name}; rename one")
         names.add(handoff.tool_name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, field_validator
 
 from callbridge.agents.agent import ReasoningEffort
 from callbridge.agents.choosing.called_numbers import ANY, is_number, spelled
@@ -16,6 +16,7 @@ from callbridge.agents.languages.codes import checked_language
 from callbridge.agents.time_zones import is_time_zone
 from callbridge.agents.written.flow_tables import WrittenStep, WrittenWay
 from callbridge.agents.written.form_tables import FieldName, WrittenForm
+from callbridge.agents.written.handoff_tables import AgentName, WrittenHandoff
 from callbridge.agents.written.recording_tables import WrittenRecording
 from callbridge.agents.written.request_tables import WrittenTool
 from callbridge.agents.written.tables import Words, Written
@@ -50,7 +51,7 @@ class AgentFile(Written):
     """Who the agent is and how it behaves: what the model is told."""
     greeting: Words | None = None
     """Its first words, said exactly. Without them the model finds some."""
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,48}$")] | None = None
+    name: AgentName | None = None
     """What logs and records call it. Without it, the name of the file."""
     numbers: list[str] = Field(default_factory=list)
     """The called numbers that it answers, each as `+14155550100` or as a SIP address; `*` for all others."""
@@ -88,6 +89,10 @@ class AgentFile(Written):
     """What the agent asks its callers for, by name. What no step captures may be captured at any time."""
     transfers: dict[TransferName, WrittenTransfer] = Field(default_factory=dict)
     """People to whom the agent can put its callers through, by name."""
+    handoffs: dict[AgentName, WrittenHandoff] = Field(default_factory=dict)
+    """Other agents of the folder to whom it may hand its callers over within the call, by name."""
+    handoff_description: str = ""
+    """What it is for, as the agents read it that may hand over to it."""
     texts: WrittenTexts | None = None
     """Which text messages it may send. Without it, none."""
     recording: WrittenRecording | None = None

@@ -31,7 +31,15 @@ _PRESS: Final = "press_keys"
 
 _AS_THEY_ARE: Final = {
     *("greeting", "greeting_interruptible", "can_hang_up", "person_key", "language", "time_zone"),
-    *("can_press_keys", "voice", "model", "reasoning_effort", "tool_timeout_s", "spend_max"),
+    *(
+        "can_press_keys",
+        "handoff_description",
+        "voice",
+        "model",
+        "reasoning_effort",
+        "tool_timeout_s",
+        "spend_max",
+    ),
 }
 """Keys that `Agent` has, too."""
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from callbridge.agents.agent import Agent
+    from callbridge.agents.written.handoff_tables import WrittenHandoff
 
 FILE_BYTES_MAX: Final = 1024 * 1024
 """A longer one is no agent, but a mistake."""
@@ -35,6 +36,8 @@ class WrittenAgent:
     agent: Agent
     numbers: tuple[str, ...]
     """The called numbers that it says it answers."""
+    handoffs: Mapping[str, WrittenHandoff]
+    """To whom it may hand its callers over, by the names of agents of other files."""
 
 
 def read_agent(path: Path, environment: Mapping[str, str]) -> WrittenAgent:
@@ -62,7 +65,7 @@ def read_agent(path: Path, environment: Mapping[str, str]) -> WrittenAgent:
         raise AgentError(
             told(faults, {fault.path: line_of(fault.path, lines) for fault in faults}, str(path))
         )
-    return WrittenAgent(agent, tuple(file.numbers))
+    return WrittenAgent(agent, tuple(file.numbers), file.handoffs)
 
 
 def _text_in(path: Path) -> str:
