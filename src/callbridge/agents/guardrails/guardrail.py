@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     Looks: TypeAlias = Callable[..., Verdict | Awaitable[Verdict]]
     Function = TypeVar("Function", bound=Callable[..., object])
 
-EVERY: Final = 40
-"""Characters between two looks: not quite three seconds of speech."""
+EVERY: Final = 30
+"""Characters between two looks: two seconds of speech."""
 
 SAY_MAX: Final = 500
 """Characters of a corrective sentence."""
