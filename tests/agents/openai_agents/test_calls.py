@@ -31,15 +31,19 @@ from agents.realtime import (
 from agents.run_context import RunContextWrapper
 
 from callbridge import Agent, Call
+from callbridge.agents.context import About, Caller
 from callbridge.agents.openai_agents import session as sessions
+from callbridge.agents.openai_agents.tools import HostedTool
 from callbridge.call.agent_facts import GuestChanged
 from callbridge.call.facts import GuardrailTripped, Interrupted, ToolUsed, TurnEnded
+from callbridge.call.outcomes import ToolOutcome
 from callbridge.openai_agents import guest
-from callbridge.testing import Calls, Interrupt, Line, Pause, Press, Says
+from callbridge.testing import Calls, HangUp, Interrupt, Line, Pause, Press, Says
 
 if TYPE_CHECKING:
     from agents.realtime import RealtimeModelEvent, RealtimeSession
 
+    from callbridge.agents.tools.tool import ToolResult
     from callbridge.testing import PlayedCall
 
 CARD = "4111" * 4
@@ -152,6 +156,36 @@ async def test_a_tool_that_takes_too_long_is_stopped_and_one_that_raises_costs_n
     assert "took longer than 2 s and was stopped" in late
     call.expect.heard("Sorry again")
     assert [one for one in call.log if CARD in str(one)] == []
+
+
+async def test_a_tool_that_runs_when_the_caller_hangs_up_is_done_to_its_end(line: Line) -> None:
+    done: list[str] = []
+
+    @function_tool
+    async def order(bread: str) -> str:
+        """Order bread."""
+        await asyncio.sleep(3)
+        done.append(bread)
+        return "ordered"
+
+    call = await line.call(
+        forecaster(order),
+        caller=["A loaf.", Pause(2500), HangUp()],
+        model=["Hello.", Says("One moment.", then=Calls("order", bread="rye"))],
+    )
+    assert done == ["rye"]
+    (used,) = [fact for fact in call.facts if isinstance(fact, ToolUsed)]
+    assert used.outcome is ToolOutcome.ANSWERED
+
+
+async def test_arguments_that_are_none_never_reach_the_session() -> None:
+    async def nobody(_tool: Any, _call_id: str, _arguments: str) -> ToolResult:
+        raise AssertionError("it was asked for")
+
+    call: Call = Call(About("CA1", Caller("+14155550100"), "+14155550111"), {})
+    for arguments in ("{", "[]", '{"city": "A", "city": "B"}', '{"city": NaN}'):
+        answered = await HostedTool(weather, nobody).answer_async(arguments, call, "call_1")
+        assert answered.outcome is ToolOutcome.REFUSED, arguments
 
 
 async def test_plain_tools_that_hang_take_no_thread_of_the_loop(line: Line) -> None:
