@@ -88,7 +88,20 @@ SESSION = st.builds(
         ),
         st.builds(rc.AudioOutput, st.just(MULAW), TEXT),
     ),
-    tools=st.lists(st.builds(rc.FunctionTool, TEXT, TEXT, JSON_SCHEMA), max_size=3).map(tuple),
+    tools=st.lists(
+        st.builds(rc.FunctionTool, TEXT, TEXT, JSON_SCHEMA)
+        | st.builds(
+            rc.McpTool,
+            TEXT,
+            TEXT,
+            st.sampled_from(["always", "never"]),
+            st.none() | TEXT,
+            st.none() | st.lists(TEXT, max_size=2).map(tuple),
+            st.none() | TEXT,
+            st.none() | st.dictionaries(TEXT, TEXT, max_size=2),
+        ),
+        max_size=3,
+    ).map(tuple),
     tool_choice=st.sampled_from(["auto", "none"]),
     output_modalities=st.just(("audio",)),
     max_output_tokens=st.none() | st.integers(1, 4096) | st.just("inf"),
@@ -109,7 +122,8 @@ COMMANDS: dict[type, st.SearchStrategy[rc.AnyCommand]] = {
             st.sampled_from(["user", "system"]),
             st.lists(st.builds(rc.InputText, TEXT), min_size=1, max_size=2).map(tuple),
         )
-        | st.builds(rc.FunctionCallOutput, TEXT, TEXT, TEXT),
+        | st.builds(rc.FunctionCallOutput, TEXT, TEXT, TEXT)
+        | st.builds(rc.McpApproval, TEXT, TEXT, st.booleans(), st.none() | TEXT),
     ),
     rc.TruncateItem: st.builds(
         rc.TruncateItem,

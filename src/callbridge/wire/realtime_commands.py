@@ -83,6 +83,30 @@ class FunctionTool(msgspec.Struct, frozen=True, tag_field="type", tag="function"
     parameters: dict[str, object]
 
 
+class McpTool(msgspec.Struct, frozen=True, tag_field="type", tag="mcp", omit_defaults=True):
+    """An MCP server whose tools the model's side runs by itself.
+
+    Vendor page: https://developers.openai.com/api/docs/guides/realtime-mcp
+    """
+
+    server_label: str
+    server_url: str
+    require_approval: Literal["always", "never"]
+    """Always sent: by default each call waits for an approval."""
+    server_description: str | None = None
+    allowed_tools: tuple[str, ...] | None = None
+    authorization: str | None = None
+    headers: dict[str, str] | None = None
+
+    def __repr__(self) -> str:
+        """Without what nobody may see."""
+        return f"McpTool({self.server_label!r})"
+
+
+SessionTool: TypeAlias = FunctionTool | McpTool
+"""What a session has."""
+
+
 class Reasoning(msgspec.Struct, frozen=True):
     """How long a reasoning model thinks. Refused by the models that do not reason."""
 
@@ -109,7 +133,7 @@ class Session(msgspec.Struct, frozen=True, tag_field="type", tag="realtime", omi
 
     instructions: str
     audio: Audio
-    tools: tuple[FunctionTool, ...]
+    tools: tuple[SessionTool, ...]
     tool_choice: Literal["auto", "none"]
     output_modalities: tuple[Literal["audio"]]
     max_output_tokens: int | Literal["inf"] | None = None
@@ -172,7 +196,18 @@ class FunctionCallOutput(msgspec.Struct, frozen=True, tag_field="type", tag="fun
     output: str
 
 
-AnyItem: TypeAlias = Message | FunctionCall | FunctionCallOutput
+class McpApproval(
+    msgspec.Struct, frozen=True, tag_field="type", tag="mcp_approval_response", omit_defaults=True
+):
+    """Whether a tool of an MCP server may be run, as the server has asked."""
+
+    id: str
+    approval_request_id: str
+    approve: bool
+    reason: str | None = None
+
+
+AnyItem: TypeAlias = Message | FunctionCall | FunctionCallOutput | McpApproval
 
 
 class CreateItem(Command, tag="conversation.item.create", frozen=True):

@@ -112,6 +112,12 @@ class InputCommitted(ServerEvent, tag="input_audio_buffer.committed", frozen=Tru
     item_id: str
 
 
+class McpError(msgspec.Struct, frozen=True, gc=False):
+    """Why a tool of an MCP server has failed."""
+
+    message: str = ""
+
+
 class Item(msgspec.Struct, frozen=True, gc=False):
     """A conversation item, as far as we look at it."""
 
@@ -121,6 +127,11 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     name: str | None = None
     call_id: str | None = None
     arguments: str | None = None
+    server_label: str | None = None
+    """Of a call of an MCP server's tool, of a list of them, or of a request to approve one."""
+    approval_request_id: str | None = None
+    output: str | None = None
+    error: McpError | None = None
 
 
 class ItemAdded(ServerEvent, tag="conversation.item.added", frozen=True):
@@ -299,6 +310,31 @@ class AgentTranscript(ServerEvent, tag="response.output_audio_transcript.done", 
     transcript: str | None = None
 
 
+class McpArgumentsDone(ServerEvent, tag="response.mcp_call_arguments.done", frozen=True):
+    """The model has asked for a tool of an MCP server; the vendor runs it."""
+
+    item_id: str
+    arguments: str = "{}"
+
+
+class McpCallCompleted(ServerEvent, tag="response.mcp_call.completed", frozen=True):
+    """It has answered. No response follows by itself; what it has answered stands in the item."""
+
+    item_id: str
+
+
+class McpCallFailed(ServerEvent, tag="response.mcp_call.failed", frozen=True):
+    """It has failed: the same."""
+
+    item_id: str
+
+
+class McpListFailed(ServerEvent, tag="mcp_list_tools.failed", frozen=True):
+    """A server does not say which tools it has: the session has none of it."""
+
+    item_id: str = ""
+
+
 class RateLimit(msgspec.Struct, frozen=True, gc=False):
     """One limit of the account."""
 
@@ -372,14 +408,10 @@ IGNORED: Final[dict[str, str]] = {
     "response.output_text.done": "text output is never asked for",
     "response.function_call_arguments.delta": "the whole call follows with its item",
     "response.function_call_arguments.done": "also sent for interrupted calls; the item's status decides",
-    "response.mcp_call_arguments.delta": "no MCP server is ever configured",
-    "response.mcp_call_arguments.done": "no MCP server is ever configured",
-    "response.mcp_call.in_progress": "no MCP server is ever configured",
-    "response.mcp_call.completed": "no MCP server is ever configured",
-    "response.mcp_call.failed": "no MCP server is ever configured",
-    "mcp_list_tools.in_progress": "no MCP server is ever configured",
-    "mcp_list_tools.completed": "no MCP server is ever configured",
-    "mcp_list_tools.failed": "no MCP server is ever configured",
+    "response.mcp_call_arguments.delta": "the whole of them follows",
+    "response.mcp_call.in_progress": "the arguments say that it begins",
+    "mcp_list_tools.in_progress": "what comes of it follows",
+    "mcp_list_tools.completed": "the session has the tools; only that it has not must be told",
     "output_audio_buffer.started": "WebRTC and SIP only; here the phone's marks tell",
     "output_audio_buffer.stopped": "WebRTC and SIP only; here the phone's marks tell",
     "output_audio_buffer.cleared": "WebRTC and SIP only; here we clear the phone ourselves",
@@ -404,6 +436,10 @@ Event: TypeAlias = (
     | AudioDelta
     | AudioDone
     | AgentTranscript
+    | McpArgumentsDone
+    | McpCallCompleted
+    | McpCallFailed
+    | McpListFailed
     | AnswerDelta
     | CallerDelta
     | RateLimitsUpdated

@@ -14,7 +14,7 @@ from openai.types.realtime import RealtimeServerEvent
 from openai.types.realtime.realtime_session_create_response import RealtimeSessionCreateResponse
 from pydantic import BaseModel, TypeAdapter
 
-from callbridge.simulators.voice_model import Answer, Call, Failure, Fault, demo_script
+from callbridge.simulators.voice_model import Answer, Call, Failure, Fault, McpCall, McpListing, demo_script
 from callbridge.simulators.voice_model.oddities import EventType
 from model_driver import Event, ModelClient, answers, loud, quiet, scripted, telephone
 
@@ -30,13 +30,6 @@ NEVER_SENT = {
     "conversation.item.input_audio_transcription.segment": "speakers apart: one caller is one speaker",
     "input_audio_buffer.dtmf_event_received": "SIP only",
     **{f"output_audio_buffer.{name}": "WebRTC and SIP only" for name in ("started", "stopped", "cleared")},
-    "mcp_list_tools.failed": "the servers of a simulator answer",
-    **{
-        f"response.mcp_call.{name}": "no tools on MCP servers in a simulator"
-        for name in ("in_progress", "completed", "failed")
-    },
-    "response.mcp_call_arguments.delta": "no MCP servers in a simulator",
-    "response.mcp_call_arguments.done": "no MCP servers in a simulator",
 }
 """Published events that the simulator never sends, each with its reason."""
 
@@ -178,7 +171,47 @@ def other_settings() -> ModelClient:
     return client
 
 
-SESSIONS = {"plain call": plain_call, "odd answers": odd_answers, "other settings": other_settings}
+def tools_of_servers() -> ModelClient:
+    """Servers of the model's: one answers, one does not; calls that fail, and that are approved."""
+    script = scripted(
+        Answer(
+            say=("I look.",),
+            mcp=(McpCall(server="till", name="stock", arguments={"bread": "rye"}, output="12"),),
+        ),
+        Answer(mcp=(McpCall(server="till", name="stock", error="the till is shut"),)),
+        Answer(mcp=(McpCall(server="till", name="pay", output="paid"),)),
+        Answer(say=("Paid.",)),
+        mcp=(McpListing(label="till", tools=("stock", "pay")), McpListing(label="oven", fails=True)),
+    )
+    client = ModelClient(script)
+    policy = {"never": {"tool_names": ["stock"]}}
+    till = {
+        "type": "mcp",
+        "server_label": "till",
+        "server_url": "https://till.example",
+        "require_approval": policy,
+    }
+    oven = {"type": "mcp", "server_label": "oven", "server_url": "https://oven.example"}
+    client.send("session.update", session={"type": "realtime", "tools": [till, oven]})
+    client.run(1)
+    for _ in range(3):
+        client.respond(3)
+    (request,) = (
+        item for item in client.session.journal.items.values() if item.type == "mcp_approval_request"
+    )
+    approval = {"type": "mcp_approval_response", "approval_request_id": request.id, "approve": True}
+    client.send("conversation.item.create", item=approval)
+    client.run(1)
+    client.respond(3)
+    return client
+
+
+SESSIONS = {
+    "plain call": plain_call,
+    "odd answers": odd_answers,
+    "other settings": other_settings,
+    "servers": tools_of_servers,
+}
 
 
 @pytest.mark.parametrize("name", SESSIONS)

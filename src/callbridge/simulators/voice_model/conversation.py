@@ -16,7 +16,9 @@ from callbridge.wire.audio import BYTES_PER_MS
 ROOT = "root"
 """As `previous_item_id`: to the front."""
 
-_WITHOUT_STATUS = frozenset({"function_call_output", "mcp_list_tools"})
+_WITHOUT_STATUS = frozenset(
+    {"function_call_output", "mcp_list_tools", "mcp_call", "mcp_approval_request", "mcp_approval_response"}
+)
 """Items that the API shows without `status`. None has an `object`, whatever the schema says."""
 
 
@@ -159,6 +161,10 @@ class Conversation:
     def has_call(self, call_id: str) -> bool:
         """Whether a function call with this id is in the conversation."""
         return any(item.type == "function_call" and item.fields["call_id"] == call_id for item in self._order)
+
+    def has_asked(self, request_id: str) -> bool:
+        """Whether there is a request for an approval with this id."""
+        return any(item.type == "mcp_approval_request" and item.id == request_id for item in self._order)
 
     def _place_after(self, previous_item_id: str | None) -> int:
         if previous_item_id is None:

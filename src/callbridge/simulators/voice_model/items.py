@@ -52,6 +52,8 @@ def refuse_orphan(item: Item, conversation: Conversation) -> None:
         )
     if item.type == "mcp_approval_response":
         request_id = item.fields["approval_request_id"]
+        if conversation.has_asked(request_id):
+            return
         raise ClientError("item_not_found", f"Error adding item: no approval request with id '{request_id}'.")
 
 

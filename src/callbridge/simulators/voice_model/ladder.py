@@ -272,6 +272,51 @@ class Calling:
         return self._track.event(kind, item_id=self.item.id, call_id=call_id, **fields)
 
 
+class McpCalling:
+    """A call of a tool of an MCP server. What comes of it comes later: `McpServers.begins`."""
+
+    def __init__(self, item: Item, arguments: str, track: Track, delivery: Delivery) -> None:
+        self.item = item
+        self._arguments, self._track, self._delivery = arguments, track, delivery
+        self._is_asked = False
+
+    def opening(self) -> Iterator[Step]:
+        """From `output_item.added` to the beginning of the call."""
+        yield from self._track.added(self.item)
+        for start in range(0, len(self._arguments), ARGUMENT_CHARACTERS):
+            piece = self._arguments[start : start + ARGUMENT_CHARACTERS]
+            self.item.fields["arguments"] += piece
+            yield self._event("response.mcp_call_arguments.delta", delta=piece)
+            yield 1 / (WORDS_PER_SECOND * self._delivery.pace)
+        self._is_asked = True
+        yield self._event("response.mcp_call_arguments.done", arguments=self.item.fields["arguments"])
+        started = self._event("response.mcp_call.in_progress")
+        yield {name: value for name, value in started.items() if name != "response_id"}
+
+    def closing(self, status: str) -> Iterator[Step]:
+        """The `.done` events of one that was cut short before it was asked for."""
+        if not self._is_asked:
+            yield from self._track.done(self.item, status)
+
+    def _event(self, kind: str, **fields: object) -> Json:
+        return self._track.event(kind, item_id=self.item.id, **fields)
+
+
+class Requesting:
+    """A request to approve a call: whole from its beginning."""
+
+    def __init__(self, item: Item, track: Track) -> None:
+        self.item, self._track = item, track
+
+    def opening(self) -> Iterator[Step]:
+        """The item."""
+        yield from self._track.added(self.item)
+
+    def closing(self, status: str) -> Iterator[Step]:
+        """It is as it will stay."""
+        yield from self._track.done(self.item, status)
+
+
 def arguments_text(arguments: dict[str, object], raw: str) -> str:
     """Arguments as the model writes them: JSON, or whatever the script says it wrote."""
     return raw or msgspec.json.encode(arguments).decode()

@@ -29,6 +29,10 @@ def memory(items: Iterable[Item]) -> list[str]:
         if item.type == "function_call":
             output = outputs.get(item.fields["call_id"], "no output")
             lines.append(f"tool {item.fields['name']}({item.fields['arguments']}): {output}")
+        elif item.type == "mcp_call":
+            failed = (item.fields["error"] or {}).get("message", "no output")
+            output = item.fields["output"] or failed
+            lines.append(f"tool {item.fields['name']}({item.fields['arguments']}): {output}")
         elif item.type == "message":
             lines.append(f"{item.role}: {_words(item)}")
     return lines

@@ -16,13 +16,16 @@ from callbridge.simulators.voice_model.faults import Fault
 from callbridge.simulators.voice_model.ladder import (
     Calling,
     Delivery,
+    McpCalling,
     Part,
+    Requesting,
     Speech,
     Step,
     Track,
     Writing,
     arguments_text,
 )
+from callbridge.simulators.voice_model.mcp import fields_of
 from callbridge.simulators.voice_model.voices import tone
 from callbridge.wire.audio import BYTES_PER_MS
 
@@ -31,8 +34,9 @@ if TYPE_CHECKING:
 
     from callbridge.simulators.voice_model.ids import Ids
     from callbridge.simulators.voice_model.journal import ResponseRecord
+    from callbridge.simulators.voice_model.mcp import McpServers
     from callbridge.simulators.voice_model.schema import Json
-    from callbridge.simulators.voice_model.script import Answer, Call, Say
+    from callbridge.simulators.voice_model.script import Answer, Call, McpCall, Say
     from callbridge.simulators.voice_model.usage import Meter
 
 ENDLESS_BYTES = 600 * 1000 * BYTES_PER_MS
@@ -78,6 +82,7 @@ class ResponseRun:
         conversation: Conversation,
         meter: Meter,
         ids: Ids,
+        mcp: McpServers,
         now: float,
     ) -> None:
         self.answer = answer
@@ -89,11 +94,14 @@ class ResponseRun:
         self._conversation = conversation
         self._meter = meter
         self._ids = ids
+        self._mcp = mcp
         self._due = now
         self._now = now
         self._items: list[Item] = []
         self._open: list[Part] = []
         """Items that are begun and not done, oldest first."""
+        self._calls_under_way: dict[str, tuple[Item, McpCall, Json]] = {}
+        """By the item, what its call will come to, and its place."""
         self._steps: Generator[Step] = self._ladder()
 
     @property
@@ -182,7 +190,7 @@ class ResponseRun:
     def _overlapping(self) -> int | None:
         """The message that is done only when the call after it has begun."""
         answer = self.answer
-        has_next = answer.say and answer.calls and not answer.calls_first
+        has_next = answer.say and (answer.calls or answer.mcp) and not answer.calls_first
         return len(answer.say) - 1 if has_next and self.order.is_phased else None
 
     def _breaks_off(self) -> bool:
@@ -196,7 +204,8 @@ class ResponseRun:
         spoken = [partial(self._speech, say) for say in self.answer.speeches]
         if self.answer.endless:
             spoken[-1] = partial(self._speech, self.answer.speeches[-1], is_endless=True)
-        called = [partial(self._call, call) for call in self.answer.calls]
+        called: list[Callable[[], Part]] = [partial(self._call, call) for call in self.answer.calls]
+        called += [partial(self._mcp_call, call) for call in self.answer.mcp]
         return [*called, *spoken] if self.answer.calls_first else [*spoken, *called]
 
     def _done(self, status: str, reason: str) -> Iterator[Step]:
@@ -230,7 +239,7 @@ class ResponseRun:
     def _phase(self) -> str:
         if not self.order.is_phased:
             return ""
-        is_last = len(self._items) == len(self.answer.say) + len(self.answer.calls)
+        is_last = len(self._items) == len(self.answer.say) + len(self.answer.calls) + len(self.answer.mcp)
         return "final_answer" if is_last else "commentary"
 
     def _call(self, call: Call) -> Part:
@@ -238,6 +247,23 @@ class ResponseRun:
         item = self._item("function_call", fields=fields)
         arguments = arguments_text(call.arguments, call.raw_arguments)
         return Calling(item, arguments, self._track(item), self.order.delivery)
+
+    def _mcp_call(self, call: McpCall) -> Part:
+        if self._mcp.needs_approval(call):
+            fields = {"server_label": call.server, "name": call.name, "arguments": call.text}
+            item = self._item("mcp_approval_request", fields=fields)
+            self._mcp.waits(item.id, call)
+            return Requesting(item, self._track(item))
+        item = self._item("mcp_call", fields=fields_of(call))
+        track = self._track(item)
+        self._calls_under_way[item.id] = item, call, track.event("")
+        return McpCalling(item, call.text, track, self.order.delivery)
+
+    def mcp_begins(self, item_id: str) -> None:
+        """A call is under way: the server goes on with it by itself."""
+        item, call, place = self._calls_under_way.pop(item_id)
+        del place["type"]
+        self._mcp.begins(item, call, place)
 
     def _item(self, kind: str, role: str = "", fields: Json | None = None) -> Item:
         item = Item(self._ids.make("item"), kind, role, status="in_progress", fields=dict(fields or {}))

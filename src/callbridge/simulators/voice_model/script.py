@@ -65,6 +65,38 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Under this `call_id`, which another call may have as well; its own when empty."""
 
 
+class McpCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One call of a tool of an MCP server, which the model's side runs by itself."""
+
+    server: str
+    """The label that the session has given it."""
+    name: str
+    arguments: dict[str, Any] = {}
+    output: str = ""
+    error: str = ""
+    """Why it fails; it answers with `output` when empty."""
+    takes_ms: Milliseconds | Literal["for_ever"] = 300
+
+    @property
+    def key(self) -> str:
+        """Server and tool."""
+        return f"{self.server}.{self.name}"
+
+    @property
+    def text(self) -> str:
+        """The arguments as the model writes them."""
+        return msgspec.json.encode(self.arguments).decode()
+
+
+class McpListing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an MCP server says when it is asked for its tools."""
+
+    label: str
+    tools: tuple[str, ...] = ()
+    fails: bool = False
+    after_ms: Milliseconds = 200
+
+
 RATE_LIMITS_PAGE = "Visit https://platform.openai.com/account/rate-limits to learn more."
 """What stands at the end of every message about a rate limit."""
 
@@ -96,6 +128,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     say: tuple[str | Say, ...] = ()
     """One message item each."""
     calls: tuple[Call, ...] = ()
+    mcp: tuple[McpCall, ...] = ()
+    """Calls of tools of MCP servers, behind the others; those that the session has not are left out."""
     calls_first: bool = False
     after_call: bool = False
     """Follows the calls of the answer before it. When the session offers no such tool, and so nothing was
@@ -175,6 +209,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     faults: tuple[Fault, ...] = msgspec.field(default=(), name="fault")
     oddities: tuple[Oddity, ...] = msgspec.field(default=(), name="odd")
     connect: tuple[ConnectFault, ...] = ()
+    mcp: tuple[McpListing, ...] = ()
+    """What MCP servers list; one that is not named here lists nothing."""
     pace: Pace | None = None
     """That of the model when absent: 13 for `gpt-realtime-2.1-mini`, 5 for the others."""
     delta_bytes: DeltaBytes = (1600, 3040)
@@ -268,6 +304,7 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "faults": Fault,
     "odd": Oddity,
     "connect": ConnectFault,
+    "mcp": McpListing,
 }
 """What each table of a script is."""
 
@@ -291,10 +328,11 @@ def _only(faults: tuple[Fault, ...], connection: int) -> tuple[Fault, ...]:
 def _refuse_answer(answer: Answer, where: str) -> None:
     _refuse_wordless(answer, where)
     is_mute = answer.silent or answer.absent or answer.empty
-    if not answer.say and not answer.calls and answer.status == "completed":
+    has_called = answer.calls or answer.mcp
+    if not answer.say and not has_called and answer.status == "completed":
         if not is_mute and not answer.recites:
             raise ScriptError(f"{where}: says nothing; add `say` or `calls`, a `status`, or `empty`")
-    elif is_mute and (answer.say or answer.calls):
+    elif is_mute and (answer.say or has_called):
         raise ScriptError(f"{where}: says something and is silent, absent or empty; take out one of them")
     if answer.endless and not answer.say:
         raise ScriptError(f"{where}: endless, but nothing is said; add `say`")
@@ -400,12 +438,14 @@ class Prompter:
 
     def _fitted(self, answer: Answer, offered: Collection[str]) -> Answer:
         calls = tuple(call for call in answer.calls if call.name in offered or call.even_if_not_offered)
+        mcp = tuple(call for call in answer.mcp if call.key in offered)
         self.left_out = [call.name for call in answer.calls if call not in calls]
+        self.left_out += [call.key for call in answer.mcp if call not in mcp]
         say = answer.say
         if answer.calls and not calls and self.caller_said().after_call:
             say += self.caller_said().say
             self._go_on()
-        return msgspec.structs.replace(answer, calls=calls, say=say)
+        return msgspec.structs.replace(answer, calls=calls, mcp=mcp, say=say)
 
     def _go_on(self) -> None:
         self._next, self._given = self._next + 1, 0

@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from callbridge.simulators.voice_model import client_events
-from callbridge.simulators.voice_model.conversation import Item
 from callbridge.simulators.voice_model.faults import INVALID_KEY_CODE, INVALID_KEY_MESSAGE, REJECTIONS
 from callbridge.simulators.voice_model.items import client_item, refuse_orphan
 from callbridge.simulators.voice_model.journal import Journal, Received, Truncation
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
 
 HELD_MESSAGES_MAX = 10_000
 """Messages that wait for the end of a stall: more than three minutes of frames. Later ones are lost."""
-
-MCP_LISTING_S = 0.2
-"""What an MCP server takes to list its tools; it has none."""
 
 
 class RealtimeSession:
@@ -62,8 +58,6 @@ class RealtimeSession:
         self.deadline: float | None = None
         """When to call `wake`; None when only a message can make a difference."""
         self._seen: Counter[str] = Counter()
-        self._mcp_servers: set[str] = set()
-        """Labels of those that were asked for their tools."""
         self._commands: dict[str, Callable[[Json], None]] = {
             "session.update": self._update,
             "session.close": _refuse_translation,
@@ -246,34 +240,14 @@ class RealtimeSession:
         self._listening.configure()
         shared.send({"type": "session.updated", "session": self._session()})
         shared.note("configured", shared.config.summary())
-        self._list_mcp_tools()
-
-    def _list_mcp_tools(self) -> None:
-        tools = self._shared.config.values["tools"]
-        for label in (tool["server_label"] for tool in tools if tool["type"] == "mcp"):
-            if label not in self._mcp_servers:
-                self._mcp_servers.add(label)
-                self._list_tools_of(label)
-
-    def _list_tools_of(self, label: str) -> None:
-        shared = self._shared
-        fields = {"server_label": label, "tools": []}
-        item = Item(shared.ids.make("mcpl"), "mcp_list_tools", fields=fields)
-        previous_item_id = shared.conversation.add(item)
-        about = {"previous_item_id": previous_item_id, "item": item.as_json()}
-        shared.send({"type": "conversation.item.added", **about})
-        shared.send({"type": "mcp_list_tools.in_progress", "item_id": item.id})
-
-        def listed() -> None:
-            shared.send({"type": "mcp_list_tools.completed", "item_id": item.id})
-            shared.send({"type": "conversation.item.done", **about})
-
-        shared.plan(MCP_LISTING_S, listed)
+        self._speaking.mcp.configured()
 
     def _create_item(self, event: Json) -> None:
         shared = self._shared
         item = client_item(event["item"], "item", shared.config.input_format, shared.ids)
         refuse_orphan(item, shared.conversation)
+        if item.type == "mcp_approval_response":
+            self._speaking.mcp.decided(item)
         previous_item_id = shared.conversation.add(item, event.get("previous_item_id"))
         shared.send_item(item, previous_item_id)
 

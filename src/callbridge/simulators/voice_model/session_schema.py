@@ -18,6 +18,7 @@ from callbridge.simulators.voice_model.schema import (
     either,
     flag,
     listing,
+    missing,
     nullable,
     number,
     record,
@@ -91,6 +92,26 @@ VOICE = either(VOICES, record({"id": text()}, required=("id",)))
 
 FUNCTION_NAME = text(longest=64, pattern="[a-zA-Z0-9_-]+")
 
+_FILTER = record({"tool_names": listing(text()), "read_only": flag})
+
+
+def _allowed(value: Any, path: str) -> Any:
+    return listing(text())(value, path) if isinstance(value, list) else _FILTER(value, path)
+
+
+def _mcp(fields: dict[str, Check]) -> Check:
+    """A server has a label, and one way in which it is reached."""
+    known = record(fields, required=("server_label",))
+
+    def check(value: Any, path: str) -> Any:
+        checked = known(value, path)
+        if not {"server_url", "tunnel_id", "connector_id"} & checked.keys():
+            raise missing(f"{path}.server_url")
+        return checked
+
+    return check
+
+
 TOOLS = listing(
     tagged(
         "type",
@@ -104,7 +125,7 @@ TOOLS = listing(
                 },
                 required=("name",),
             ),
-            "mcp": record(
+            "mcp": _mcp(
                 {
                     "type": anything,
                     "server_label": text(),
@@ -113,13 +134,14 @@ TOOLS = listing(
                     "connector_id": text(),
                     "authorization": text(),
                     "headers": nullable(any_object),
-                    "allowed_tools": anything,
-                    "require_approval": anything,
+                    "allowed_tools": nullable(_allowed),
+                    "require_approval": nullable(
+                        either(("always", "never"), record({"always": _FILTER, "never": _FILTER}))
+                    ),
                     "server_description": text(),
                     "defer_loading": flag,
                     "allowed_callers": listing(choice("direct", "programmatic")),
-                },
-                required=("server_label",),
+                }
             ),
         },
     ),

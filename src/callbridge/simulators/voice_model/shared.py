@@ -52,6 +52,7 @@ OBFUSCATED = frozenset(
     {
         "conversation.item.input_audio_transcription.delta",
         "response.function_call_arguments.delta",
+        "response.mcp_call_arguments.delta",
         "response.output_audio_transcript.delta",
         "response.output_text.delta",
     }

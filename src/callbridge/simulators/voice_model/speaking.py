@@ -12,6 +12,7 @@ from callbridge.simulators.voice_model.faults import Fault
 from callbridge.simulators.voice_model.items import client_item
 from callbridge.simulators.voice_model.journal import Passed, ResponseRecord
 from callbridge.simulators.voice_model.ladder import Delivery
+from callbridge.simulators.voice_model.mcp import McpServers
 from callbridge.simulators.voice_model.recital import memory
 from callbridge.simulators.voice_model.responses import Order, ResponseRun
 from callbridge.simulators.voice_model.schema import ClientError
@@ -43,6 +44,7 @@ class Speaking:
         self.when_done: Callable[[ResponseRun], None] = lambda _run: None
         """Who wants to know that the response of the conversation is over."""
         self._shared = shared
+        self.mcp = McpServers(shared)
         self._runs: list[ResponseRun] = []
 
     @property
@@ -68,7 +70,8 @@ class Speaking:
             self._refuse_second()
         refuse_response_settings(shared.config, asked, has_spoken=shared.has_spoken)
         context = self._context(asked)
-        offered = _offered(shared.config.values | asked)
+        settings = shared.config.values | asked
+        offered = _offered(settings) | self.mcp.offered(settings)
         prompter = shared.prompter
         instructions = asked.get("instructions") or ""
         if is_out_of_band:
@@ -192,6 +195,7 @@ class Speaking:
             conversation=shared.conversation,
             meter=shared.meter,
             ids=shared.ids,
+            mcp=self.mcp,
             now=shared.now,
         )
         self._runs.append(run)
@@ -208,6 +212,8 @@ class Speaking:
             if not isinstance(step, Fault):
                 self._note(step)
                 self._shared.send(step)
+                if step["type"] == "response.mcp_call.in_progress":
+                    run.mcp_begins(step["item_id"])
                 continue
             if step.kind == "duplicate":
                 run.repeat_next_delta()
@@ -241,6 +247,9 @@ class Speaking:
             self._shared.note("agent_said", event["text"])
         elif event["type"] == "response.function_call_arguments.done":
             self._shared.note("called", f"{event['name']}({event['arguments']})")
+        elif event["type"] == "response.mcp_call_arguments.done":
+            item = self._shared.conversation.ever[event["item_id"]]
+            self._shared.note("called", f"{item.fields['name']}({event['arguments']})")
 
     def _note_delta(self, item_id: str) -> None:
         journal = self._shared.journal
