@@ -264,6 +264,8 @@ def _item(ours: commands.AnyItem) -> str:
             return f"call {call_id} {name}({arguments})"
         case commands.FunctionCallOutput(call_id=call_id, output=output):
             return f'output of {call_id} "{output}"'
+        case commands.McpApproval(approval_request_id=request_id, approve=approve):
+            return f"{'approves' if approve else 'refuses'} {request_id}"
         case _:
             assert_never(ours)
 

@@ -20,6 +20,7 @@ from callbridge.call.wants import (
     AnswerStopped,
     KeysOut,
     KeysWanted,
+    McpDecided,
     SessionWanted,
     SoundWanted,
     WishSet,
@@ -66,8 +67,11 @@ SAMPLES: dict[type, e.Event] = {
             KeysWanted(),
             WishSet(HangUp()),
             WishWithdrawn(),
+            McpDecided("mcpr_1", is_given=True),
             WorkAsked("work_1", "work"),
         ),
+        *(rt.McpArgumentsDone("mcp_1"), rt.McpCallCompleted("mcp_1"), rt.McpCallFailed("mcp_1")),
+        rt.McpListFailed("mcpl_1"),
     )
 }
 
@@ -83,7 +87,11 @@ OF_A_SESSION = {
     realtime_events.RateLimitsUpdated,
 }
 CONFIRMED = {realtime_events.SessionCreated}
-WORDS = {realtime_events.CallerTranscript, realtime_events.CallerTranscriptFailed}
+WORDS = {
+    realtime_events.CallerTranscript,
+    realtime_events.CallerTranscriptFailed,
+    realtime_events.McpListFailed,
+}
 """A session that an earlier stream has left may still tell them."""
 MEANS_SOMETHING = {realtime_events.ErrorEvent, realtime_events.UnknownEvent}
 STANDING = PASSES_BY | SETTLED | CONFIRMED | {media_streams.Media}
@@ -117,7 +125,7 @@ IGNORED: dict[Step | Phase, set[type]] = {
 def test_there_is_a_sample_of_every_event() -> None:
     """A new event turns this red until somebody has decided what it means; the unions have not come apart."""
     assert set(SAMPLES) == FROM_PHONE | FROM_MODEL | LOCAL
-    assert (len(FROM_PHONE), len(FROM_MODEL), len(LOCAL)) == (7, 22, 28)
+    assert (len(FROM_PHONE), len(FROM_MODEL), len(LOCAL)) == (7, 26, 29)
 
 
 WAY_IN: tuple[Input, ...] = (v.start(), v.admitted("", ""), e.ModelConnected(), v.SESSION_CREATED)

@@ -57,6 +57,11 @@ SENT = json.loads(r"""[
 {"type": "conversation.item.input_audio_transcription.delta", "item_id": "item_001", "delta": "Can"},
 {"type": "response.output_audio_transcript.done", "response_id": "resp_001", "item_id": "msg_007",
     "transcript": "Hello."},
+{"type": "response.mcp_call_arguments.done", "response_id": "resp_001", "item_id": "mcp_001",
+    "output_index": 0, "arguments": "{}"},
+{"type": "response.mcp_call.completed", "item_id": "mcp_001", "output_index": 0},
+{"type": "response.mcp_call.failed", "item_id": "mcp_001", "output_index": 0},
+{"type": "mcp_list_tools.failed", "item_id": "mcpl_001"},
 {"type": "rate_limits.updated",
     "rate_limits": [{"name": "tokens", "limit": 50000, "remaining": 49950, "reset_seconds": 0.5}]},
 {"type": "error", "error": {"type": "t", "code": "c", "message": "m", "param": "p", "event_id": "event_567"}}
@@ -86,6 +91,10 @@ READ: list[rt.Event] = [
     rt.AnswerDelta("msg_007", "Hi", "resp_001"),
     rt.CallerDelta("item_001", "Can"),
     rt.AgentTranscript("msg_007", "Hello."),
+    rt.McpArgumentsDone("mcp_001"),
+    rt.McpCallCompleted("mcp_001"),
+    rt.McpCallFailed("mcp_001"),
+    rt.McpListFailed("mcpl_001"),
     rt.RateLimitsUpdated((rt.RateLimit("tokens", 49950, 0.5),)),
     rt.ErrorEvent(rt.ErrorDetail("t", "c", "m", "p", "event_567")),
 ]
@@ -109,6 +118,9 @@ NEEDED = [
         "response.output_audio.delta": "response_id item_id delta",
         "response.output_audio.done": "response_id",
         "response.output_audio_transcript.done": "item_id",
+        "response.mcp_call_arguments.done": "item_id",
+        "response.mcp_call.completed": "item_id",
+        "response.mcp_call.failed": "item_id",
         "error": "error",
     }.items()
     for name in names.split()

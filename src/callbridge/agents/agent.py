@@ -13,7 +13,7 @@ from callbridge.agents.fault import AgentFault
 from callbridge.agents.forms.users_code import handler_of
 from callbridge.agents.guardrails.guardrail import EVERY, Guardrail, Guardrails, ToolGuardrail
 from callbridge.agents.guardrails.in_call import GuardrailsInCall
-from callbridge.agents.mcp.servers import McpServer, OurServer
+from callbridge.agents.mcp.servers import McpServer, ModelsServer, OurServer
 from callbridge.agents.menu import MenuInCall, work_of
 from callbridge.agents.pressing import press_keys_tool
 from callbridge.agents.texting.texts import SEND_TEXT
@@ -228,6 +228,11 @@ class Agent:
     def our_servers(self) -> tuple[OurServer, ...]:
         """The MCP servers that we connect to for it."""
         return tuple(server for server in self.mcp_servers if isinstance(server, OurServer))
+
+    @property
+    def models_servers(self) -> tuple[ModelsServer, ...]:
+        """Those whose tools the model's side runs."""
+        return tuple(server for server in self.mcp_servers if isinstance(server, ModelsServer))
 
     @property
     def destinations(self) -> Mapping[str, Destination]:

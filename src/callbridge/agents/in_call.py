@@ -30,6 +30,7 @@ from callbridge.call import agent_facts, facts
 from callbridge.call import wants as w
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.wishes import HangUp
+from callbridge.wire.realtime_commands import FunctionTool, McpTool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from callbridge.call.actions import RunTool
     from callbridge.call.facts import Fact
     from callbridge.call.outcomes import TextOutcome
-    from callbridge.wire.realtime_commands import FunctionTool
+    from callbridge.wire.realtime_commands import SessionTool
     from callbridge.wire.realtime_events import ServerEvent
 
 
@@ -138,16 +139,22 @@ class AgentInCall:
 
     @property
     def definitions(self) -> tuple[FunctionTool, ...]:
-        """The tools that the model has."""
-        return self._session[1]
+        """The functions that the model has."""
+        return tuple(tool for tool in self._session[1] if isinstance(tool, FunctionTool))
 
-    def _session_now(self) -> tuple[str, tuple[FunctionTool, ...]]:
+    @property
+    def models_servers(self) -> tuple[McpTool, ...]:
+        """The MCP servers whose tools the model's side runs."""
+        return tuple(tool for tool in self._session[1] if isinstance(tool, McpTool))
+
+    def _session_now(self) -> tuple[str, tuple[SessionTool, ...]]:
         told = told_of(self.call.earlier)
         on, recording = self._handoffs.on, self.recording
         of_call = () if recording is None else (recording.instructions,)
         texts = (on.own_instructions, told, *of_call, *on.abilities.instructions)
-        definitions = tuple(tool.definition for tool in self._tools_now().values())
-        return "\n\n".join(filter(None, texts)), definitions
+        tools: list[SessionTool] = [tool.definition for tool in self._tools_now().values()]
+        tools += [server.tool for server in on.agent.models_servers]
+        return "\n\n".join(filter(None, texts)), tuple(tools)
 
     def _tools_now(self) -> dict[str, AnyTool]:
         """Those of the agent that is on, and of the call."""

@@ -241,11 +241,12 @@ class CallMachine:
         match timer:
             case Timer.CLIP | Timer.WAITING_SOUND:
                 self._sound_due(timer, now)
-            case Timer.GIVE_UP:
-                why = f"the agent said nothing for {self.limits.give_up_after_s:g} s"
-                self._end(self._sessions.reason_without, why)
+            case Timer.GIVE_UP | Timer.HAND_OVER:
+                self._give_up(timer)
             case Timer.ANSWER | Timer.MUTED | Timer.RETRY | Timer.KEYS | Timer.AMEND:
                 self._parts.ladder.expired(timer, now)
+            case Timer.MCP:
+                self._parts.mcp.expired(now)
             case Timer.GREETING:
                 self._sessions.amend()
             case Timer.UTTERANCE | Timer.UNSEEN | Timer.UNKEPT | Timer.UNANSWERED | Timer.SIGN:
@@ -256,14 +257,20 @@ class CallMachine:
                 self._look_at_line(timer, now)
             case Timer.HOLD_SOUND | Timer.ON_HOLD:
                 self._parts.on_hold.expired(timer, now)
-            case Timer.HAND_OVER:
-                reason = self._endings.leaving_for or EndReason.HANDED_OVER
-                self._end(reason, "in the middle of a turn")
             case Timer.DIAL | Timer.CONFIGURE | Timer.REDIAL | Timer.CONNECT | Timer.RENEW | Timer.SPARE:
                 self._sessions.expired(timer, now)
             case _:
                 if (limit := self._endings.expired(timer, now)) is not None:
                     self._limit_reached(*limit, now)
+
+    def _give_up(self, timer: Timer) -> None:
+        """Nobody is to wait any longer: the caller for the agent, or the next process for the call."""
+        if timer is Timer.GIVE_UP:
+            why = f"the agent said nothing for {self.limits.give_up_after_s:g} s"
+            self._end(self._sessions.reason_without, why)
+        else:
+            reason = self._endings.leaving_for or EndReason.HANDED_OVER
+            self._end(reason, "in the middle of a turn")
 
     def _sound_due(self, timer: Timer, now: float) -> None:
         """The caller has heard nothing for a while."""
@@ -302,6 +309,7 @@ class CallMachine:
         is_connecting = sessions.is_connecting
         sessions.add_due(due)
         ladder.add_due(due)
+        parts.mcp.add_due(due, Timer.MCP)
         if parts.on_hold.asked is None:  # A model that hears nobody is not asked for a sign of life.
             parts.hearing.add_due(due)
         if (greeted_by := parts.floor.greeting.due) is not None:
@@ -447,6 +455,7 @@ class CallMachine:
         keeps_leg = has_leg and lingers and not parks and parts.transcript.awaits_words(now)
         if keeps_leg and parts.floor.now is Now.AUDIBLE:
             parts.floor.silence(now)
+        parts.tools.theirs_lost()
         self._ended_at = now
         self._silence.look(None, self.playout, now)
         parts.gate.uplink, parts.gate.audible_response_id = Uplink.SHUT, None

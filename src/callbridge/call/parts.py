@@ -19,6 +19,7 @@ from callbridge.call.floor.ladder import Ladder
 from callbridge.call.floor.news import News
 from callbridge.call.floor.stopping import Stopping
 from callbridge.call.linger import Linger
+from callbridge.call.mcp import McpCalls
 from callbridge.call.memory import Memory
 from callbridge.call.on_hold import OnHold
 from callbridge.call.sessions.sessions import Sessions
@@ -81,12 +82,12 @@ class Parts:
             transcript=transcript,
             out=out,
         )
+        self.mcp = McpCalls(limits, self.tools, self.floor.debts, self.asking, out)
         self.stopping = Stopping(limits, self.floor, self.news, gate, playout, transcript, out)
         self.waiting_sound = WaitingSound(limits)
         self.pressed_keys = PressedKeys(playout, out)
         self.hearing = Hearing(self.floor, self.asking, self.sessions, tally=tally, playout=playout, out=out)
-        # Turn detection by meaning has no silence of its own that it waits for.
-        silence_s = plan.silence_ms / 1000 or limits.meaning_wait_s
+        silence_s = plan.silence_ms / 1000 or limits.meaning_wait_s  # Detection by meaning waits for none.
         self.line = Line(limits, gate, tally, silence_s, now)
         self.endings = Endings(limits, self.floor, self.asking, self.ladder, playout, out, admitted.age_s)
         self.on_hold = OnHold(self.floor, self.asking, self.sessions, self.news, self.endings, playout, out)

@@ -57,4 +57,5 @@ class Timer(StrEnum):
     WAITING_SOUND = "waiting_sound"
     HOLD_SOUND = "hold_sound"
     ON_HOLD = "on_hold"
+    MCP = "mcp"
     LINGER = "linger"

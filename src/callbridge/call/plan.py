@@ -12,7 +12,7 @@ import msgspec
 
 from callbridge.call.limits import Limits
 from callbridge.call.price import LinePrice, Price, TranscriptionPrice
-from callbridge.wire.realtime_commands import FunctionTool, ResponseOptions, ServerVad, Session
+from callbridge.wire.realtime_commands import ResponseOptions, ServerVad, Session, SessionTool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class CallPlan:
         session = msgspec.structs.replace(self._with_input(transcription=None), include=None)
         return replace(self, session=session)
 
-    def with_agent(self, instructions: str, tools: tuple[FunctionTool, ...]) -> CallPlan:
+    def with_agent(self, instructions: str, tools: tuple[SessionTool, ...]) -> CallPlan:
         """The same plan with what the agent says of itself by now."""
         return replace(
             self, session=msgspec.structs.replace(self.session, instructions=instructions, tools=tools)

@@ -23,6 +23,7 @@ from callbridge.call.floor.floor import Floor
 from callbridge.call.floor.hearing import Hearing
 from callbridge.call.floor.ladder import Ladder
 from callbridge.call.linger import Linger
+from callbridge.call.mcp import McpCalls
 from callbridge.call.on_hold import OnHold
 from callbridge.call.parts import Parts
 from callbridge.call.phases import Phase
@@ -35,6 +36,7 @@ from callbridge.call.wants import (
     AnswerStopped,
     KeysOut,
     KeysWanted,
+    McpDecided,
     SessionWanted,
     SoundWanted,
     WishSet,
@@ -227,6 +229,24 @@ def tool_finished_late(parts: Parts, event: e.ToolFinished, now: float) -> None:
     parts.ladder.tools.finish(event)
 
 
+def item_known(parts: Parts, event: rt.ItemKnown, now: float) -> None:
+    """An item is in the conversation."""
+    parts.ladder.item_added(event, now)
+    parts.mcp.known(event.item, now)
+
+
+def output_item_added(parts: Parts, event: rt.OutputItemAdded, now: float) -> None:
+    """The response begins an item."""
+    parts.ladder.output_item_added(event, now)
+    parts.mcp.begins(event.item, parts.floor.in_progress, now)
+
+
+def output_item_done(parts: Parts, event: rt.OutputItemDone, now: float) -> None:
+    """An item of a response is whole."""
+    parts.ladder.output_item_done(event, now)
+    parts.mcp.done(event.item, parts.floor.in_progress, now)
+
+
 # --- What goes wrong ------------------------------------------------------------------------------------
 
 
@@ -330,6 +350,7 @@ _sessions: Final = partial(Rule, attrgetter("sessions"))
 _hearing: Final = partial(Rule, attrgetter("hearing"))
 _endings: Final = partial(Rule, attrgetter("endings"))
 _linger: Final = partial(Rule, attrgetter("linger"))
+_mcp: Final = partial(Rule, attrgetter("mcp"))
 _on_hold: Final = partial(Rule, attrgetter("on_hold"))
 
 
@@ -381,14 +402,18 @@ _ROWS: Final[Mapping[type, _Row]] = {
     rt.SpeechStarted: _standing(_floor(Floor.speech_started)),
     rt.SpeechStopped: _standing(_floor(Floor.speech_stopped)),
     rt.InputCommitted: _standing(_hearing(Hearing.input_committed)),
-    rt.ItemAdded: _standing(_ladder(Ladder.item_added)),
-    rt.ItemCreated: _standing(_ladder(Ladder.item_added)),
-    rt.ItemDone: _standing(_ladder(Ladder.item_added)),
+    rt.ItemAdded: _standing(_here(item_known)),
+    rt.ItemCreated: _standing(_here(item_known)),
+    rt.ItemDone: _standing(_here(item_known)),
     rt.CallerTranscript: _knowing(_here(caller_transcribed)),
     rt.CallerTranscriptFailed: _knowing(_floor(Floor.caller_not_transcribed)),
     rt.ResponseCreated: _standing(_ladder(Ladder.response_created)),
-    rt.OutputItemAdded: _standing(_ladder(Ladder.output_item_added)),
-    rt.OutputItemDone: _standing(_ladder(Ladder.output_item_done)),
+    rt.OutputItemAdded: _standing(_here(output_item_added)),
+    rt.OutputItemDone: _standing(_here(output_item_done)),
+    rt.McpArgumentsDone: _standing(_mcp(McpCalls.asked)),
+    rt.McpCallCompleted: _standing(_mcp(McpCalls.completed)),
+    rt.McpCallFailed: _standing(_mcp(McpCalls.failed)),
+    rt.McpListFailed: _knowing(_mcp(McpCalls.list_failed)),
     rt.AudioDelta: _always(_PASSES_BY),
     rt.AnswerDelta: _always(_PASSES_BY),
     rt.CallerDelta: _always(_PASSES_BY),
@@ -426,6 +451,7 @@ _ROWS: Final[Mapping[type, _Row]] = {
     KeysWanted: _always(_here(keys_wanted)),
     WishSet: _always(_endings(Endings.wish)),
     WishWithdrawn: _always(_endings(Endings.withdraw)),
+    McpDecided: _always(_mcp(McpCalls.decided)),
     WorkAsked: _always(_here(work_asked)),
 }
 

@@ -6,6 +6,7 @@ each, in its time.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,7 +15,7 @@ import msgspec
 from callbridge.call.actions import RunTool
 from callbridge.call.events import ToolFinished
 from callbridge.call.facts import Remembered, ToolUsed, noted
-from callbridge.call.memory import ToolAnswered, ToolStarted
+from callbridge.call.memory import NOT_KNOWN, ToolAnswered, ToolStarted
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.wire import realtime_commands as commands
 
@@ -54,6 +55,23 @@ class Running:
     """The present session has never heard of this call."""
     is_begun: bool = True
     """False: it is answered without being run."""
+    is_theirs: bool = False
+    """The model's side runs it (MCP): it is lost with the session."""
+    began_at: float = 0.0
+    until: float = math.inf
+    """When one of theirs is not waited for any longer."""
+
+
+@dataclass(slots=True)
+class Approval:
+    """Of a tool that the model's side would run: it waits for a word of ours."""
+
+    cause: LiveResponse | None
+    since: float
+    """Since when the caller waits for what comes of it."""
+    until: float
+    """When it is not waited for any longer: for a decision, then for the tool."""
+    is_given: bool = False
 
 
 class ToolCalls:
@@ -74,6 +92,8 @@ class ToolCalls:
         """Those that run and whose results nobody will ask for."""
         self._works: dict[str, Running] = {}
         """Those of the agent's own. Apart: a model may give its calls the same names."""
+        self.approvals: dict[str, Approval] = {}
+        """What the model's side waits for before it runs a tool of its own, by the request."""
         self._seen: dict[str, str | None] = {}
         """The item of each, by its `call_id`."""
         self._response_id = ""
@@ -100,6 +120,8 @@ class ToolCalls:
 
     def add_times(self, times: list[float]) -> None:
         """Adds since when the caller waits for each that runs, or whose result is to be told."""
+        if self.approvals:
+            times += [approval.since for approval in self.approvals.values()]
         if self.running or self.untold:
             times += [running.since for running in self.running.values()]
             times += [running.since for running, _ in self.untold]
@@ -181,6 +203,39 @@ class ToolCalls:
             Remembered(ToolStarted(turn, event.call_id, event.name, event.arguments, is_ours=True))
         )
         self._out.do(tool)
+
+    def begin_theirs(
+        self,
+        item_id: str,
+        name: str,
+        arguments: str,
+        cause: LiveResponse | None,
+        since: float,
+        now: float,
+        until: float,
+    ) -> None:
+        """The model's side runs a tool of its own."""
+        turn = self._transcript.turns
+        tool = RunTool(item_id, name, arguments, until - now)
+        self.running[item_id] = Running(
+            tool, cause, since, turn, item_id, is_theirs=True, began_at=now, until=until
+        )
+        self.called += 1
+        self._out.note(Remembered(ToolStarted(turn, item_id, name, arguments)))
+
+    def theirs_lost(self) -> float | None:
+        """The session is gone, and with it what its side ran: nobody knows how that ends.
+
+        Answers since when the caller waits for it; None where nothing was lost.
+        """
+        since = [approval.since for approval in self.approvals.values()]
+        self.approvals.clear()
+        for running in [one for one in self.running.values() if one.is_theirs]:
+            since.append(running.since)
+            took_ms = round((self._out.now - running.began_at) * 1000)
+            name, outcome = running.tool.name, ToolOutcome.CANCELLED
+            self.finish(ToolFinished(running.call_id, name, NOT_KNOWN, took_ms, outcome=outcome))
+        return min(since, default=None)
 
     # --- What earlier sessions have asked ---
 

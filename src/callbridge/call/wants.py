@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from callbridge.call.wishes import Wish
-    from callbridge.wire.realtime_commands import FunctionTool
+    from callbridge.wire.realtime_commands import SessionTool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class SessionWanted:
 
     amendment_id: str
     instructions: str
-    tools: tuple[FunctionTool, ...]
+    tools: tuple[SessionTool, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,16 @@ class WishWithdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class McpDecided:
+    """Whether the model's side may run a tool of an MCP server, which has asked for that."""
+
+    request_id: str
+    is_given: bool
+    reason: str = ""
+    """For the model, where it may not."""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkAsked:
     """Code of the agent is to run like a tool that no model has asked for, and whose answer none is told.
 
@@ -140,5 +150,6 @@ Want: TypeAlias = (
     | KeysWanted
     | WishSet
     | WishWithdrawn
+    | McpDecided
     | WorkAsked
 )

@@ -98,6 +98,11 @@ class McpTool(msgspec.Struct, frozen=True, tag_field="type", tag="mcp", omit_def
     authorization: str | None = None
     headers: dict[str, str] | None = None
 
+    @property
+    def name(self) -> str:
+        """What the session calls it."""
+        return self.server_label
+
     def __repr__(self) -> str:
         """Without what nobody may see."""
         return f"McpTool({self.server_label!r})"

@@ -40,6 +40,7 @@ from callbridge.call.outcomes import TransferOutcome
 from callbridge.call.telephone_facts import TransferEnded
 from callbridge.call.wants import AgentSays, AgentTells, AnswerStopped, SessionWanted, WishSet, WishWithdrawn
 from callbridge.fields import PersonName
+from callbridge.wire.realtime_commands import FunctionTool
 from flow_calls import flow_call
 from transfer_calls import Calling
 
@@ -93,6 +94,7 @@ async def test_the_session_is_that_of_who_is_on() -> None:
         await call.agent.prepare("", "")
         assert call.tools == ["lookup", "transfer_to_billing_eu"]
         (handoff,) = [one for one in call.session.tools if one.name == "transfer_to_billing_eu"]
+        assert isinstance(handoff, FunctionTool)
         assert "Questions about bills." in handoff.description
         assert await call.call("lookup") == f"the desk for {DESK}"
         told = await call.call("transfer_to_billing_eu")
@@ -134,6 +136,7 @@ async def test_the_input_is_typed_and_goes_to_the_users_function() -> None:
     desk, billing = desk_and_billing(input_type=Why, on_handoff=noted, description="Bills.")
     async with flow_call(desk) as call:
         (handoff,) = [one for one in call.session.tools if one.name == "transfer_to_billing_eu"]
+        assert isinstance(handoff, FunctionTool)
         assert handoff.parameters["required"] == ["bill"]
         for wrong in ({}, {"bill": "7"}, {"bill": 7, "more": 1}):
             refused = await call.call("transfer_to_billing_eu", **wrong)

@@ -129,6 +129,8 @@ def test_the_page_names_servers_that_can_be_so() -> None:
     orders, till = example.agent.our_servers
     assert (orders.name, str(till)) == ("orders.bakery.example", "<McpServer till: till>")
     assert orders.manner_of("cancel_order").is_confirmed
+    theirs = module_of("docs/mcp.md", "Servers that the model's side connects to")
+    assert [server.name for server in theirs.agent.models_servers] == ["orders"]
 
 
 class TestServers:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from callbridge.agents.all_abilities import AllAbilities
 from callbridge.agents.handoffs.graph import handoffs_of
+from callbridge.agents.mcp.approvals import McpApprovals
 from callbridge.agents.mcp.in_call import McpInCall
 from callbridge.agents.texts import text_of
 from callbridge.agents.transfers.in_call import TransfersInCall
@@ -33,9 +34,12 @@ if TYPE_CHECKING:
 
 def _abilities(agent: Agent, about: About, outside: Outside, wants: Wants) -> Iterator[Ability]:
     yield from (make(wants, about) for make in agent.abilities)
+    if agent.models_servers:
+        yield McpApprovals(agent.models_servers, wants)
     if agent.our_servers:
+        theirs = (server.name for server in agent.models_servers)
         handoffs = (handoff.tool_name for handoff, _ in handoffs_of(agent))
-        taken = (*agent.toolbox.names, *agent.toolbox.reserved, *handoffs)
+        taken = (*agent.toolbox.names, *agent.toolbox.reserved, *handoffs, *theirs)
         yield McpInCall(agent.our_servers, outside.mcp, taken, wants)
 
 

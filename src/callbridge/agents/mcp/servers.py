@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import PurePath
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -15,6 +15,12 @@ from pydantic import SecretStr
 from callbridge.agents.fault import AgentFault
 from callbridge.agents.tools.schema import ToolError
 from callbridge.agents.tools.tool import Manner
+from callbridge.wire.realtime_commands import McpTool
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from callbridge.agents.context import Call
 
 Chosen: TypeAlias = "Collection[str] | Callable[[str], bool] | None"
 """Which tools of a server: their names, or what says of a name whether it is one of them; None for all."""
@@ -22,6 +28,10 @@ Chosen: TypeAlias = "Collection[str] | Callable[[str], bool] | None"
 Named: TypeAlias = Collection[str] | bool
 """Tools by the server's names for them; True for all."""
 
+Approve: TypeAlias = Callable[[str, dict[str, Any], "Call[Any]"], "bool | Awaitable[bool]"]
+"""Says whether a tool may be run: its name, its arguments, the call."""
+
+_LABEL: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,48}", re.ASCII)
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_-]{0,24}", re.ASCII)
 
@@ -47,12 +57,13 @@ class Address:
     headers: tuple[tuple[str, SecretStr], ...]
 
     def __str__(self) -> str:
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc}{parts.path}"  # A query may have a key in it.
+        return _shown(self.url)
 
 
 class McpServer:
     """An MCP server whose tools an agent has: `Agent(mcp_servers=[McpServer.http("https://…/mcp")])`.
+
+    Made by `of_the_model`, it is the model's side that connects to it and runs its tools.
 
     Made by `stdio` and `http`: callbridge keeps one connection with it for as long as the process serves,
     shared by all calls, and opens it again when it is lost. A call has the tools that the server has at the
@@ -157,6 +168,88 @@ class McpServer:
             Manner(timeout_s=timeout_s, while_running=while_running, has_waiting_sound=waiting_sound),
         )
 
+    @staticmethod
+    def of_the_model(
+        label: str,
+        *,
+        url: str,
+        authorization: str | SecretStr | None = None,
+        headers: Mapping[str, str | SecretStr] | None = None,
+        description: str = "",
+        allowed_tools: Iterable[str] | None = None,
+        require_approval: Literal["never", "always"] | Approve = "never",
+    ) -> McpServer:
+        """A server that the model's side connects to, and whose tools it runs by itself.
+
+        OpenAI must be able to reach it. Nothing that it does passes through here: no bound of callbridge
+        stops a tool of it, and what must not happen twice does not belong there.
+
+        Args:
+            label: what the model calls the server.
+            url: its address, by https.
+            authorization: an access token, which OpenAI shows to the server.
+            headers: sent with every request, likewise.
+            description: what it is for.
+            allowed_tools: those that the model may use; by default all.
+            require_approval: `never`: each runs at once. `always`: only once the caller was asked and has
+                answered. A function gets the name of the tool, its arguments and the call, answers True where
+                it may be run, has 3 s, and may raise `ToolRefused` with words for the model.
+
+        Raises:
+            AgentFault: something of this cannot be so.
+        """
+        checked_url(url, "McpServer.of_the_model")
+        if not url.startswith("https://"):
+            raise AgentFault(f"MCP server {label}: OpenAI reaches it by https://")
+        return ModelsServer(
+            label,
+            url,
+            description,
+            None if authorization is None else _secret({"": authorization})[0][1],
+            _secret(headers or {}),
+            None if allowed_tools is None else tuple(allowed_tools),
+            require_approval,
+        )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ModelsServer(McpServer):
+    """One that the model's side connects to."""
+
+    name: str
+    url: str
+    description: str
+    authorization: SecretStr | None
+    headers: tuple[tuple[str, SecretStr], ...]
+    allowed: tuple[str, ...] | None
+    approval: Literal["never", "always"] | Approve
+
+    def __post_init__(self) -> None:
+        if not _LABEL.fullmatch(self.name):
+            raise AgentFault(
+                f"MCP server {self.name!r}: a label has at most 40 letters a to z, digits, _ and -, and "
+                "begins with a letter"
+            )
+        if not callable(self.approval) and self.approval not in {"never", "always"}:
+            raise AgentFault(f"MCP server {self.name}: require_approval is never, always or a function")
+
+    @property
+    def tool(self) -> McpTool:
+        """As the session has it."""
+        headers = {name: value.get_secret_value() for name, value in self.headers}
+        return McpTool(
+            self.name,
+            self.url,
+            "never" if self.approval == "never" else "always",
+            self.description or None,
+            self.allowed,
+            None if self.authorization is None else self.authorization.get_secret_value(),
+            headers or None,
+        )
+
+    def __repr__(self) -> str:
+        return f"<McpServer {self.name}, run by the model's side: {_shown(self.url)}>"
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class OurServer(McpServer):
@@ -205,6 +298,12 @@ class OurServer(McpServer):
 
     def __repr__(self) -> str:
         return f"<McpServer {self.name}: {self.place}>"
+
+
+def _shown(url: str) -> str:
+    """Without its query, which may have a key in it."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
 def checked_url(url: str, where: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from callbridge.call import facts
 from callbridge.call.agent_facts import AgentChanged
+from callbridge.call.mcp import APPROVE
 from callbridge.call.memory import ToolStarted
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class ToolsCalled:
         match fact:
             case facts.StreamStarted():
                 self.count = 0
-            case facts.Remembered(ToolStarted(is_ours=False)):
+            case facts.Remembered(ToolStarted() as begun) if not begun.is_ours or begun.name == APPROVE:
                 self.count += 1
             case facts.ItemHeard(
                 behind_tools=behind_tools

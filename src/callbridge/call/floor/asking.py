@@ -66,7 +66,7 @@ class Asking:
         floor, tools = self._floor, self._tools
         if floor.caller is Caller.SPEAKING or floor.next is not Next.NOTHING or floor.now is not Now.NOTHING:
             return False
-        return not (tools.running or tools.untold or floor.keys.pressed or self._debts)
+        return not (tools.running or tools.approvals or tools.untold or floor.keys.pressed or self._debts)
 
     @property
     def waits_since(self) -> float | None:

@@ -94,7 +94,7 @@ class Ladder:
         Not while a tool of ours runs: it would wait for the result for ever. Not while a response is to come:
         it has no id yet by which it could be cancelled, and would be spoken to nobody.
         """
-        return self._floor.next is Next.NOTHING and not self.tools.running
+        return self._floor.next is Next.NOTHING and not (self.tools.running or self.tools.approvals)
 
     # --- Sessions come and go ---
 
@@ -145,6 +145,8 @@ class Ladder:
         if floor.greeting.response is not None:
             floor.greeting.session_lost(now)
         self._debts.session_lost()
+        if (since := self.tools.theirs_lost()) is not None:
+            self._debts.owe_answer(since)
         self.tools.session_lost()
         floor.interruption.session_lost()
         self._transcript.agent_finished()

@@ -58,6 +58,7 @@ _LEFT_OUT: Final[dict[type, dict[str, object]]] = {
     events.StreamAdmitted: {"caller": "", "called": ""},
     facts.StreamStarted: {"caller": "", "called": ""},
     wishes.Transfer: {"address": "not kept"},
+    realtime_commands.McpTool: {"server_url": "", "authorization": None, "headers": None},
     media_streams.StartFacts: {"account_sid": "", "custom_parameters": {}},
 }
 """What is written in place of what these say. Nothing in a call is decided by it."""

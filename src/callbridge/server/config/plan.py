@@ -147,7 +147,7 @@ def _session(settings: Settings, agent: Agent, in_call: AgentInCall) -> commands
             ),
             commands.AudioOutput(MULAW, agent.voice or settings.realtime_voice),
         ),
-        tools=in_call.definitions,
+        tools=(*in_call.definitions, *in_call.models_servers),
         tool_choice="auto",
         output_modalities=("audio",),
         max_output_tokens=settings.max_output_tokens,
