@@ -78,8 +78,9 @@ async def linked(server: McpServer) -> AsyncIterator[Linked]:
         yield link
     finally:
         life.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await life
+        async with asyncio.timeout(WAIT_S):
+            with contextlib.suppress(asyncio.CancelledError):
+                await life
 
 
 def _ours(server: McpServer) -> OurServer:

@@ -12,11 +12,13 @@ import pytest
 pytest.importorskip("mcp", reason="the extra mcp is not installed")
 
 import mcp_server
+from callbridge.agents.mcp import bounds
 from callbridge.agents.mcp import connection as connection_module
-from callbridge.agents.mcp.servers import McpServer
+from callbridge.agents.mcp.connection import Connection
+from callbridge.agents.mcp.servers import McpServer, OurServer
 from callbridge.call.outcomes import ToolOutcome
 from leftovers import leaves_nothing, until
-from mcp_rig import Linked, linked, served
+from mcp_rig import WAIT_S, Linked, linked, served
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -156,11 +158,16 @@ async def test_of_an_odd_list_there_is_what_fits(flags: str, have: list[str]) ->
 async def test_what_is_no_server_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """Why it is not there, with what it has printed last; nobody waits for it, and no tool is there."""
     monkeypatch.setattr(connection_module, "ANSWERS_WITHIN_S", 0.5)
+    monkeypatch.setattr(bounds, "MESSAGES_MAX", 20)
     no_server = {
         McpServer.stdio("no-such-program"): "there is no such program or folder: no-such-program",
         McpServer.stdio(
             "sh", args=["-c", "echo the till is broken >&2"]
         ): "it has printed: the till is broken",
+        McpServer.stdio(
+            "sh", args=["-c", "echo I show $TILL_TOKEN >&2"], env={"TILL_TOKEN": mcp_server.TOKEN}
+        ): "it has printed: I show ********",
+        McpServer.stdio("yes", args=[""]): "it has sent more than 20 messages in 10 s",
         McpServer.stdio("sleep", args=["60"]): "it has not answered in time",
         McpServer.http("http://127.0.0.1:1/mcp"): "the server cannot be reached",
     }
@@ -176,3 +183,22 @@ async def test_a_server_that_does_not_let_us_in_is_told_in_words() -> None:
         url = str(server.place)
         async with linked(McpServer.http(url)) as link:
             assert await until(lambda: link.connection.trouble == "the server has answered with HTTP 401")
+
+
+async def test_its_end_is_heeded_where_a_fault_comes_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group of tasks raises the faults of its tasks in place of the end that it was told of."""
+
+    async def speak(*_: object) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ExceptionGroup("faults", [OSError("the pipe is broken")])
+
+    monkeypatch.setattr(Connection, "_speak", speak)
+    server = McpServer.stdio("no-such-program")
+    assert isinstance(server, OurServer)
+    life = asyncio.create_task(Connection(server, lambda: None).live_forever())
+    await asyncio.sleep(0)
+    life.cancel()
+    await asyncio.wait([life], timeout=WAIT_S)
+    assert life.cancelled()

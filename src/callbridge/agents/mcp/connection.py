@@ -66,6 +66,9 @@ AT_ONCE_MAX: Final = 64
 PAGES_MAX: Final = 8
 """Of a list."""
 
+LAST_WORDS_MAX: Final = 300
+"""Characters of what a program has printed last, for whoever wants to know why it does not start."""
+
 _log = structlog.get_logger()
 
 _LOST: Final = frozenset({BROKE_OFF, types.CONNECTION_CLOSED, types.REQUEST_TIMEOUT})
@@ -94,6 +97,8 @@ class Connection:
         self._session: ClientSession | None = None
         self._look = asyncio.Event()
         """It is to be asked which tools it has."""
+        self._is_gone = asyncio.Event()
+        """Perhaps: it is asked at once, also where it is asked seldom."""
         self._heard: tuple[Listed, ...] | None = None
         self._changes: deque[float] = deque(maxlen=CHANGES_MAX)
         self._running = 0
@@ -121,15 +126,16 @@ class Connection:
         try:
             await self._speak(way)
         except Exception as error:  # noqa: BLE001  # A library's, and whatever a server makes of it.
+            _heed_cancellation(error)
             has_begun = self._session is not None
-            self.trouble = self._why_ended or _in_words(error)
+            trouble = self._why_ended or _in_words(error)
             if way.last_words and not has_begun:
                 # Before it has answered no caller's words were sent, so there are none in it.
-                self.trouble += f"; it has printed: {way.last_words.strip()}"
+                trouble += f"; it has printed: {self._masked(way.last_words).strip()[-LAST_WORDS_MAX:]}"
+            self.trouble = self._masked(trouble)
             if not has_begun:
-                self._take(
-                    ()
-                )  # One that comes back at once has them still: no session is changed twice for it.
+                # One that comes back at once has them still: no session is changed twice for it.
+                self._take(())
         finally:
             self._session = None
 
@@ -143,6 +149,7 @@ class Connection:
             session = client.session
             while True:
                 self._look.clear()
+                self._is_gone.clear()
                 async with asyncio.timeout(LISTS_WITHIN_S):
                     listed = await _listed(session)
                 if self._session is None:
@@ -173,7 +180,12 @@ class Connection:
     def _ended(self, why: str) -> None:
         """Nothing more comes from it."""
         self._why_ended = self._why_ended or why
+        self._doubt()
+
+    def _doubt(self) -> None:
+        """It may be gone: that is seen now, and not in a minute."""
         self._look.set()
+        self._is_gone.set()
 
     async def _said(self, message: IncomingMessage) -> None:
         """It says something by itself. Only that its tools have changed matters."""
@@ -192,12 +204,16 @@ class Connection:
         is_restless = len(self._changes) == CHANGES_MAX and self._now() - self._changes[0] < LOOK_EVERY_S
         if is_restless:
             _log.warning("mcp_tools_change_often", server=self.server.name, looked_at_every_s=LOOK_EVERY_S)
-            await asyncio.sleep(LOOK_EVERY_S)
-            return
         await asyncio.sleep(LOOK_AGAIN_S)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_EVERY_S):
-                await self._look.wait()
+                await (self._is_gone if is_restless else self._look).wait()
+
+    def _masked(self, words: str) -> str:
+        """Words of the server, without what it was told in confidence: some print their settings."""
+        for secret in self.server.secrets:
+            words = words.replace(secret, "********")
+        return words
 
     # --- Its tools ---
 
@@ -256,13 +272,13 @@ class Connection:
 
     def _refused(self, error: MCPError) -> ToolResult:
         if error.code == NOT_REACHED:
-            self._look.set()
+            self._doubt()
             return failure("the service behind this tool cannot be reached; nothing was done")
         if error.code in {types.INVALID_PARAMS, types.METHOD_NOT_FOUND}:
             return failure(error.message, ToolOutcome.REFUSED)
         if error.code not in _LOST:
             return failure(error.message)
-        self._look.set()  # Perhaps it is gone: then that is seen now, and not in a minute.
+        self._doubt()
         return failure(f"the service behind this tool has not answered{IN_DOUBT}", ToolOutcome.TIMED_OUT)
 
 
@@ -277,6 +293,19 @@ async def _listed(session: ClientSession) -> tuple[Listed, ...]:
         if cursor is None:
             break
     return tuple(listed)
+
+
+def _heed_cancellation(error: Exception) -> None:
+    """Where the library has put a fault in the place of our own end, this is the end all the same.
+
+    Its groups of tasks do when both come at once: then nobody could end this connection any more.
+
+    Raises:
+        CancelledError: this task is to end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error
 
 
 def _in_words(error: BaseException) -> str:

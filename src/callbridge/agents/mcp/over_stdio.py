@@ -33,10 +33,12 @@ if TYPE_CHECKING:
 LEAVES_WITHIN_S: Final = 2.0
 """For it to end by itself, and once more when it was told to."""
 
-LAST_WORDS_MAX: Final = 300
-"""Characters of what it has printed last, for whoever wants to know why it does not start."""
+LAST_WORDS_MAX: Final = 4096
+"""Characters of what it has printed last."""
 
 _CHUNK_BYTES: Final = 64 * 1024
+_PAUSE_S: Final = 0.01
+"""Between two chunks of what nobody needs: a program that prints without end shall not keep calls waiting."""
 
 
 class OverStdio:
@@ -51,6 +53,7 @@ class OverStdio:
         self._command, self._ended = command, ended
         self.last_words = ""
         """What it has printed last on its standard error."""
+        self._has_said_all = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[TransportStreams]:
@@ -73,6 +76,8 @@ class OverStdio:
                     for stream in (read_out, write_in, write_out, read_in):
                         stream.close()
                     await _end(process)
+                    with anyio.move_on_after(LEAVES_WITHIN_S):  # Who was given the pipe may hold it open.
+                        await self._has_said_all.wait()
                 tasks.cancel_scope.cancel()
 
     async def _started(self) -> asyncio.subprocess.Process:
@@ -102,18 +107,27 @@ class OverStdio:
         try:
             async with messages:
                 while line := await stdout.readline():
-                    if line.strip():
-                        await messages.send(_message(line))
+                    # Also what is none: so it counts, and others get their turn.
+                    await messages.send(_message(line))
         except ValueError:
             self._ended(f"it has sent a message of more than {MESSAGE_BYTES_MAX} bytes")
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             pass  # Nobody reads them any more.
-        while await stdout.read(_CHUNK_BYTES):
-            pass
+        await _chunks(stdout, lambda _: None)
 
     async def _listen(self, stderr: asyncio.StreamReader) -> None:
-        while said := await stderr.read(_CHUNK_BYTES):
+        def keep(said: bytes) -> None:
             self.last_words = (self.last_words + said.decode("utf-8", "replace"))[-LAST_WORDS_MAX:]
+
+        await _chunks(stderr, keep)
+        self._has_said_all.set()
+
+
+async def _chunks(stream: asyncio.StreamReader, take: Callable[[bytes], None]) -> None:
+    """Takes what comes to its end, no faster than anybody needs it."""
+    while chunk := await stream.read(_CHUNK_BYTES):
+        take(chunk)
+        await asyncio.sleep(_PAUSE_S)
 
 
 def _there(stream: Stream | None) -> Stream:

@@ -35,6 +35,9 @@ _LABEL: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,48}", re.ASCII)
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_-]{0,24}", re.ASCII)
 
+_SECRET_MIN: Final = 8
+"""Characters. What is shorter keeps nobody out, and stands in ordinary words."""
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -295,6 +298,16 @@ class OurServer(McpServer):
             is_confirmed=_is_in(tool, self.confirmed),
             is_irreversible=_is_in(tool, self.irreversible),
         )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What it was told in confidence, and may print. The longest first: one may contain another."""
+        place = self.place
+        given = place.environment if isinstance(place, Command) else place.headers
+        values = [value.get_secret_value() for _, value in given]
+        values += place.arguments if isinstance(place, Command) else [urlsplit(place.url).query]
+        parts = {part for value in values for part in (value, value.rpartition(" ")[2])}
+        return tuple(sorted((part for part in parts if len(part) >= _SECRET_MIN), key=len, reverse=True))
 
     def __repr__(self) -> str:
         return f"<McpServer {self.name}: {self.place}>"
