@@ -174,3 +174,26 @@ async def test_an_assistant_asks_over_http_until_the_command_is_stopped(tmp_path
             process.kill()
             await process.wait()
     assert [json.loads(line)["event"] for line in rest.splitlines()] == ["assistant_asked"]
+
+
+async def test_one_that_waits_for_a_question_ends_by_ctrl_c(tmp_path: Path) -> None:
+    """Whoever tries it in a terminal has its input, and never closes it."""
+    asked_calls.record(f"sqlite:///{tmp_path}/records.db")
+    given = variables("https://calls.example.com", "wss://model.example.com", **kept_in(tmp_path))
+    process = await asyncio.create_subprocess_exec(
+        *(*COMMAND, "mcp"),
+        cwd=tmp_path,
+        env=environment(given),
+        stdin=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    try:
+        assert json.loads(await process.stderr.readline())["event"] == "ready"
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(10):
+            assert await process.wait() == -signal.SIGINT
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

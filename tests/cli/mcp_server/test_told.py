@@ -88,7 +88,10 @@ def test_what_belongs_to_the_whole_call_comes_with_its_first_page() -> None:
 
 
 def test_a_call_without_words_says_so() -> None:
-    assert transcript(talk(""), 1, MASKED).text == f"No words of {CALL_SID} are kept (CALLBRIDGE_KEEP_WORDS)."
+    assert (
+        transcript(talk(""), 1, MASKED).text
+        == f"No words of {CALL_SID} are kept from this turn on (CALLBRIDGE_KEEP_WORDS)."
+    )
 
 
 def test_a_call_is_read_in_pages_and_what_is_too_much_is_counted() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
@@ -147,8 +148,9 @@ def _serve_stdio(phone: Phone, tools: dict[str, PhoneTool]) -> None:
 
     server = phone_server(phone, tools, "stdio")
     _log.info("ready", tools=", ".join(tools), next_step="who has started this asks on its standard input")
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve_stdio(server))
+    # A thread waits for the next question, which nothing can wake: Ctrl-C ends the process as SIGTERM does.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    asyncio.run(serve_stdio(server))
 
 
 def _serve_http(phone: Phone, tools: dict[str, PhoneTool], address: _Address) -> None:

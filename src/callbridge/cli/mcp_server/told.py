@@ -228,7 +228,7 @@ class Transcript(Told, frozen=True, kw_only=True):
     def lines(self) -> Iterator[str]:
         """The conversation."""
         if not (self.said or self.captured or self.values or self.analysis):
-            yield f"No words of {self.call_sid} are kept (CALLBRIDGE_KEEP_WORDS)."
+            yield f"No words of {self.call_sid} are kept from this turn on (CALLBRIDGE_KEEP_WORDS)."
             return
         yield self.note
         yield f"--- {self.call_sid}"

@@ -73,7 +73,7 @@ def _page(phone: Phone, asked: ListedCalls, words: str = "") -> CallList:
             words=words,
         )
     except typer.BadParameter as error:
-        raise RefusedError(f"{error.message}.") from None
+        raise RefusedError(f"{error.message.removesuffix('.')}.") from None
     more = {"state": asked.state, "limit": asked.limit + 1, "after": asked.after}
     if asked.caller_key:
         more["caller_key"] = asked.caller_key
