@@ -632,7 +632,7 @@ BROAD = {
     ): "a user's module may raise anything while it is imported",
     (
         "callbridge.agents.mcp.connection",
-        "Connection._live_once",
+        "Connection.live_once",
     ): "a library's, and whatever a server makes of it: it is connected to again",
     ("callbridge.agents.asking", "_outcome"): "handed to who asks",
     ("callbridge.agents.asking", "_in_time.held"): "so here",

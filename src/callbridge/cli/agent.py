@@ -96,6 +96,7 @@ def lines_of(name: str, agent: Agent) -> Iterator[str]:
     yield from _part("Forms", (line for form in agent.forms.values() for line in _form(form)))
     yield from _part("Transfers", (line for one in agent.destinations.values() for line in _destination(one)))
     yield from _part("Handoffs", _handoffs(agent))
+    yield from _part("MCP servers", _servers(agent))
     yield from _part("Keys", _keys(agent))
     if agent.flow is not None:
         for step in agent.flow.plan.steps:
@@ -147,6 +148,20 @@ def _handoffs(agent: Agent) -> Iterator[str]:
             yield f"  {handoff.description}"
         if handoff.say:
             yield f"  says: {handoff.say}"
+
+
+def _servers(agent: Agent) -> Iterator[str]:
+    """Whose tools it has, and which of them. No address in full: it may have a key in it."""
+    for ours in agent.our_servers:
+        chosen = ", ".join(sorted(ours.tools)) if isinstance(ours.tools, frozenset) else "as a function says"
+        renamed = f", as {ours.prefix}…" if ours.prefix else ""
+        yield f"{ours.name}: {ours.place}"
+        yield f"  tools: {'all' if ours.tools is None else chosen}{renamed}"
+    for theirs in agent.models_servers:
+        allowed = "all" if theirs.allowed is None else ", ".join(theirs.allowed)
+        approval = theirs.approval if isinstance(theirs.approval, str) else "as a function says"
+        yield f"{theirs.name}: {theirs.shown_url}, by the model's side"
+        yield f"  tools: {allowed}; approval: {approval}"
 
 
 def _keys(agent: Agent) -> Iterator[str]:

@@ -14,6 +14,7 @@ from callbridge.server.config import check as judge
 from callbridge.server.config.findings import Finding, Level, can_take_calls
 from callbridge.server.config.settings import find_variables
 from callbridge.server.errands.live_check import ask_for_all
+from callbridge.server.errands.mcp_check import ask_mcp_servers
 from callbridge.server.errands.nats_check import ask_nats
 from callbridge.server.errands.twilio_check import ask_twilio
 from callbridge.server.preparing import rehearse
@@ -52,6 +53,7 @@ def check(
         descriptors=limit_to_be(),
         ask_vendors=_ask_vendors if live else None,
         ask_nats=_ask_nats,
+        ask_mcp=_ask_mcp,
     )
     show(findings)
     if not can_take_calls(findings):
@@ -64,6 +66,10 @@ def _ask_vendors(settings: Settings, roster: Roster) -> list[Finding]:
 
 def _ask_nats(settings: Settings) -> list[Finding]:
     return [] if settings.nats_url is None else asyncio.run(ask_nats(settings))
+
+
+def _ask_mcp(roster: Roster) -> list[Finding]:
+    return asyncio.run(ask_mcp_servers(roster))
 
 
 async def _ask(settings: Settings, roster: Roster) -> list[Finding]:

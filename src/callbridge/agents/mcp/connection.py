@@ -94,6 +94,10 @@ class Connection:
         """What it has at the moment; nothing while it is not there."""
         self.trouble = "it has not answered yet"
         """Why it is not there; empty while it is."""
+        self.answered = asyncio.Event()
+        """It has said which tools it has, once at least."""
+        self.left_out: tuple[str, ...] = ()
+        """Those of its tools that no model would take, each with the reason."""
         self._session: ClientSession | None = None
         self._look = asyncio.Event()
         """It is to be asked which tools it has."""
@@ -111,14 +115,14 @@ class Connection:
         log, rest_s = _log.bind(server=self.server.name), REST_S
         while True:
             began_at = self._now()
-            await self._live_once()
+            await self.live_once()
             if self._now() - began_at > REST_S_MAX:
                 rest_s = REST_S
             log.warning("mcp_server_lost", reason=self.trouble, again_in_s=rest_s)
             await asyncio.sleep(rest_s)
             rest_s = min(2 * rest_s, REST_S_MAX)
 
-    async def _live_once(self) -> None:
+    async def live_once(self) -> None:
         """From its first word to its last one. `trouble` says afterwards why that was."""
         place = self.server.place
         way = OverStdio(place, self._ended) if isinstance(place, Command) else OverHttp(place)
@@ -157,6 +161,7 @@ class Connection:
                     self._session, self.trouble = session, ""
                     _log.info("mcp_server_answers", server=self.server.name, tools=len(listed))
                 self._compare(listed)
+                self.answered.set()
                 await self._rest()
 
     @contextlib.asynccontextmanager
@@ -225,6 +230,7 @@ class Connection:
             self._changes.append(self._now())
         self._heard = listed
         found: Found = tools_of(self.server, listed, self._doing)
+        self.left_out = found.left_out
         if found.left_out:
             _log.warning(
                 "mcp_tools_left_out",

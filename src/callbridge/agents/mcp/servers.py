@@ -250,8 +250,13 @@ class ModelsServer(McpServer):
             headers or None,
         )
 
+    @property
+    def shown_url(self) -> str:
+        """Its address, without what nobody may see."""
+        return _shown(self.url)
+
     def __repr__(self) -> str:
-        return f"<McpServer {self.name}, run by the model's side: {_shown(self.url)}>"
+        return f"<McpServer {self.name}, run by the model's side: {self.shown_url}>"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -50,6 +50,7 @@ def check(
     descriptors: int,
     ask_vendors: Callable[[Settings, Roster], list[Finding]] | None = None,
     ask_nats: Callable[[Settings], list[Finding]] | None = None,
+    ask_mcp: Callable[[Roster], list[Finding]] | None = None,
 ) -> list[Finding]:
     """All there is to say about a configuration.
 
@@ -61,6 +62,7 @@ def check(
         descriptors: how many the process may have.
         ask_vendors: what those say who are paid for the calls; by default nobody is asked.
         ask_nats: what NATS says, where it is told of calls; by default it is not asked.
+        ask_mcp: what the MCP servers of the agents say; by default none is asked.
     """
     given = check_given.given(variables)
     try:
@@ -90,6 +92,7 @@ def check(
         *check_webhooks.webhooks(settings, variables.values),
         *check_nats.nats(settings),
         *(ask_nats(settings) if ask_nats else ()),
+        *(ask_mcp(rehearsal.roster) if ask_mcp and rehearsal.roster else ()),
         *check_analysis.analysis(settings),
         *check_tracing.tracing(settings),
         *check_fallback.fallback(settings),

@@ -1,0 +1,54 @@
+"""Asks MCP servers which tools they have. None is run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from callbridge.server.config.findings import ok, warning
+
+if TYPE_CHECKING:
+    from callbridge.agents.choosing.choice import Roster
+    from callbridge.agents.mcp.connection import Connection
+    from callbridge.agents.mcp.servers import OurServer
+    from callbridge.server.config.findings import Finding
+
+NAMED_MAX: Final = 12
+"""Tools that are named; of the rest there is a count."""
+
+
+async def ask_mcp_servers(roster: Roster) -> list[Finding]:
+    """What there is to say of each that callbridge connects to; nothing where there is none."""
+    servers = dict.fromkeys(server for _, agent in roster.all_agents for server in agent.our_servers)
+    return list(await asyncio.gather(*map(_asked, servers)))
+
+
+async def _asked(server: OurServer) -> Finding:
+    from callbridge.agents.mcp.connection import Connection  # noqa: PLC0415  # An extra.
+
+    connection = Connection(server, lambda: None)
+    async with asyncio.TaskGroup() as tasks:
+        life = tasks.create_task(connection.live_once(), name=f"MCP server {server.name}")
+        answered = tasks.create_task(connection.answered.wait(), name=f"answer of {server.name}")
+        await asyncio.wait({life, answered}, return_when=asyncio.FIRST_COMPLETED)
+        found = _finding(connection)
+        life.cancel()
+        answered.cancel()
+    return found
+
+
+def _finding(connection: Connection) -> Finding:
+    name, tools = connection.server.name, [tool.name for tool in connection.tools]
+    if connection.trouble:
+        return warning(
+            f"MCP server {name} is not there: {connection.trouble}",
+            "Calls are taken all the same, without its tools until it answers.",
+        )
+    more = f" and {len(tools) - NAMED_MAX} more" if len(tools) > NAMED_MAX else ""
+    found = f"MCP server {name} has {', '.join(tools[:NAMED_MAX]) or 'no tools'}{more}"
+    if not connection.left_out:
+        return ok(found)
+    return warning(
+        f"{found}; left out: {'; '.join(connection.left_out[:NAMED_MAX])}",
+        "Choose with tools=, or have the server correct them.",
+    )

@@ -1,0 +1,51 @@
+"""What `callbridge check` says of MCP servers: what they have, what is left out, why they are not there."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("mcp", reason="the extra mcp is not installed")
+
+from callbridge import Agent, McpServer
+from callbridge.agents.choosing.choice import Roster
+from callbridge.cli.agent import lines_of
+from callbridge.server.config.findings import Level
+from callbridge.server.errands.mcp_check import ask_mcp_servers
+from leftovers import leaves_nothing
+from mcp_rig import served
+
+
+@pytest.mark.heavy
+async def test_each_server_is_asked_once() -> None:
+    """Two agents with the same one, one with a server that is no more."""
+    async with leaves_nothing(), served("stdio", "--list", "odd") as shop:
+        gone = McpServer.stdio("no-such-program")
+        agents = {"desk": Agent(mcp_servers=[shop]), "bakery": Agent(mcp_servers=[shop, gone])}
+        found = await ask_mcp_servers(Roster(agents, default="desk"))
+    assert [finding.level for finding in found] == [Level.WARNING, Level.WARNING]
+    assert found[0].what.startswith("MCP server shop has no_properties, stock; left out: top: ")
+    assert "there is no such program or folder" in found[1].what
+
+
+async def test_where_there_is_none_nobody_is_asked() -> None:
+    assert await ask_mcp_servers(Roster({"desk": Agent()})) == []
+
+
+def test_an_agent_that_is_shown_names_them() -> None:
+    """And nothing that a server is shown."""
+    agent = Agent(
+        can_hang_up=False,
+        mcp_servers=[
+            McpServer.stdio("till", args=["--key", "hidden"], tools=["stock", "pay"], prefix="till_"),
+            McpServer.of_the_model(
+                "orders", url="https://orders.example/mcp?key=hidden", authorization="hidden"
+            ),
+        ],
+    )
+    assert list(lines_of("desk", agent))[-5:] == [
+        "MCP servers",
+        "  till: till",
+        "    tools: pay, stock, as till_…",
+        "  orders: https://orders.example/mcp, by the model's side",
+        "    tools: all; approval: never",
+    ]
