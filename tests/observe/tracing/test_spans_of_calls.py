@@ -323,6 +323,13 @@ def test_of_keys_only_their_number_is_told() -> None:
     assert (event.name, event.attributes) == ("keys_pressed", {"callbridge.count": 4})
 
 
+def test_a_guardrail_that_trips_is_an_event_of_its_turn() -> None:
+    tripped = facts.GuardrailTripped("no_prices", "it", True, 400, 900, 5, 25)
+    told = [*WHOLE[:2], (700, tripped), (900, facts.TurnEnded(1, "How much?", "It …", None, True))]
+    (event,) = turn_spans(spans(told))[1].events
+    assert (event.name, event.attributes["callbridge.heard_ms"]) == ("guardrail_tripped", 400)
+
+
 def test_streams_of_one_call_share_its_trace_and_no_span() -> None:
     """Nothing is left of a stream that is closed; one that was not admitted has none at all."""
     calls = SpansOfCalls()

@@ -34,12 +34,18 @@ READ: Final = (
     *(facts.Remembered, facts.ToolUsed, facts.Interrupted, facts.CallerSpoke, facts.KeysPressed),
     *(facts.ItemHeard, facts.SessionAmended, facts.TurnEnded, facts.Billed, facts.StreamEnded),
     *(facts.CallClosed, facts.Noted, facts.NotKept, StepEntered, AgentChanged),
-    GuestChanged,
+    *(GuestChanged, facts.GuardrailTripped),
 )
 """The facts that spans are made of."""
 
 _TOLD: Final = frozenset({"greeting_cut", "model_error", "speech_ended_unseen", "farewell_withdrawn"})
 """Notes that are events beside all warnings."""
+
+_EVENTS: Final = (
+    *(facts.ClipPlayed, facts.SessionAmended, facts.GuardrailTripped),
+    *(StepEntered, AgentChanged, GuestChanged),
+)
+"""What is an event of the turn that goes on, with all that is told of it."""
 
 _FIGURES: Final = (
     *("duration_ms", "turns", "interruptions", "tools_used", "tools_failed", "frames_from_phone"),
@@ -136,9 +142,7 @@ class _Stream:
             case facts.KeysPressed(keys):  # Which ones may be a secret.
                 pressed = self.spans.event(fact.kind, fact.at_ms, {f"{names.OURS}count": len(keys)})
                 self._turns.happened(pressed)
-            case (
-                facts.ClipPlayed() | facts.SessionAmended() | StepEntered() | AgentChanged() | GuestChanged()
-            ):
+            case _ if isinstance(fact, _EVENTS):
                 self._turns.happened(self.spans.event(fact.kind, fact.at_ms, fields_of(fact)))
             case _:
                 pass
