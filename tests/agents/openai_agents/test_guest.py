@@ -16,7 +16,7 @@ from agents import FunctionTool, WebSearchTool, function_tool
 from agents.realtime import RealtimeAgent, RealtimeRunner, realtime_handoff
 from agents.realtime.testing import ScriptedRealtimeModel
 
-from callbridge import Agent, AgentFault, SemanticVad, ServerVad
+from callbridge import Agent, AgentFault, Roster, SemanticVad, ServerVad
 from callbridge.agents.agent import AgentError
 from callbridge.agents.choosing.gathering import roster_of
 from callbridge.agents.choosing.loading import load_roster
@@ -61,6 +61,15 @@ def test_numbers_may_lead_to_one_beside_our_own() -> None:
     assert roster.agents["own"] is own
     assert roster.numbers == {"+14155550100": "front_desk", "+14155550101": "own"}
     assert roster.default == "front_desk"
+
+
+def test_a_roster_may_have_one_and_refuses_what_is_none() -> None:
+    roster = Roster({"front": agent(), "own": Agent()}, numbers={"+14155550100": "front"})
+    found = roster.agents["front"].guest
+    assert found is not None
+    assert found.tool_names == ()
+    with pytest.raises(AgentError, match="agent writer: a Agent answers no call"):
+        Roster({"writer": TextAgent(name="Writer")})  # type: ignore[dict-item]  # As somebody may write it.
 
 
 async def test_a_function_may_choose_one() -> None:

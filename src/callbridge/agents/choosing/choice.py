@@ -14,6 +14,7 @@ import structlog
 
 from callbridge.agents.agent import Agent, AgentError, is_agent_name
 from callbridge.agents.choosing.called_numbers import ANY, is_number, spelled
+from callbridge.agents.choosing.guests import Guests
 from callbridge.agents.context import Call
 from callbridge.agents.fault import AgentFault
 from callbridge.agents.handoffs.graph import agents_from
@@ -22,6 +23,7 @@ from callbridge.agents.values import stored
 
 if TYPE_CHECKING:
     from callbridge.agents.context import About
+    from callbridge.agents.openai_agents.recognising import Guest as OfSdk
 
 Choose: TypeAlias = Callable[..., Agent | Awaitable[Agent]]
 """`async def choose(call: Call) -> Agent`, or a plain function, which runs in a thread."""
@@ -45,7 +47,7 @@ class Roster:
     """The agents of a process, and which of them answers a call.
 
     Args:
-        agents: by name.
+        agents: by name; a `RealtimeAgent` or `RealtimeRunner` of the OpenAI Agents SDK is one, too.
         default: the name of who answers where nothing else is said; otherwise that of `*` in `numbers`, the
             one that is called `agent` or `default`, or the first.
         numbers: the names of those who answer a called number, such as `+14155550100`, or a SIP address.
@@ -57,13 +59,14 @@ class Roster:
 
     def __init__(
         self,
-        agents: Mapping[str, Agent],
+        agents: Mapping[str, Agent | OfSdk],
         *,
         default: str = "",
         numbers: Mapping[str, str] | None = None,
         choose: Choose | None = None,
     ) -> None:
-        self.agents: Mapping[str, Agent] = dict(agents)
+        guests = Guests()
+        self.agents: Mapping[str, Agent] = {name: _agent(name, one, guests) for name, one in agents.items()}
         for name, agent in self.agents.items():
             _check_name(name)
             _check_handoffs(name, agent)
@@ -129,6 +132,12 @@ class Roster:
 
     def _by_number(self, about: About) -> str:
         return self._by_called.get(spelled(about.called), self.default)
+
+
+def _agent(name: str, value: object, guests: Guests) -> Agent:
+    if (agent := guests.agent_in(value)) is None:
+        raise AgentError(f"agent {name}: a {type(value).__name__} answers no call; give an Agent")
+    return agent
 
 
 def _is_meant(agent: Agent, found: object) -> bool:

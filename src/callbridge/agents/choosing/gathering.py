@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from callbridge.agents.agent import Agent, AgentError, is_agent_name
 from callbridge.agents.choosing.choice import Choose, Roster
-from callbridge.agents.fault import AgentFault
-from callbridge.agents.openai_agents.recognising import is_guest
+from callbridge.agents.choosing.guests import Guests
 from callbridge.agents.texts import function_in
-from callbridge.agents.tools.schema import ToolError
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -61,33 +59,6 @@ def roster_of(
         choose: Choose = answering
         return _of_function(choose, _around(choose) if variables is None else variables, guests)
     raise AgentError(f"a {type(answering).__name__} answers no call: give {WHAT_MAY_ANSWER}")
-
-
-class Guests:
-    """Those of the SDK that were found: each becomes one agent, wherever else it stands."""
-
-    def __init__(self) -> None:
-        self._made: dict[int, Agent] = {}
-
-    def agent_in(self, value: object) -> Agent | None:
-        """The agent that `value` is, or that stands for it; None where it is neither.
-
-        Raises:
-            AgentError: it is one of the SDK, and cannot answer a call as it is.
-        """
-        if isinstance(value, Agent):
-            return value
-        if not is_guest(value):
-            return None
-        if id(value) not in self._made:
-            # With the SDK, which is an extra.
-            from callbridge.agents.openai_agents.hosting import guest  # noqa: PLC0415 - see the line above
-
-            try:
-                self._made[id(value)] = guest(value)
-            except (AgentFault, ToolError) as error:
-                raise AgentError(str(error)) from error
-        return self._made[id(value)]
 
 
 def _is_function(answering: object) -> TypeIs[Choose]:
