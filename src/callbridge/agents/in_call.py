@@ -331,20 +331,28 @@ class AgentInCall:
             names = ", ".join(self._tools_now())
             why = f"there is no tool {asked.name}; the tools are: {names}"
             return failure(why, ToolOutcome.REFUSED)
-        if not asked.is_ours:
-            # Before the caller is asked: not about what is not allowed.
-            guardrails = owner.agent.guardrails.of_tools
-            refusal = await refusal_of(guardrails, asked.name, asked.arguments, self.call)
-            if refusal is not None:
-                return refusal
-            at_once = await self._tools.answer_at_once(tool, asked, owner.wants, is_kept=is_kept)
-            if at_once is not None:
-                return at_once
+        instead = None if asked.is_ours else await self._instead_of(owner, tool, asked, is_kept=is_kept)
+        if instead is not None:
+            return instead
         result = await self._tools.run(tool, asked, is_kept=is_kept)
         if result.transfer is not None:
             result = await self._put_through(owner, result.transfer, asked)
         self._ended(owner, asked, result)
         return replace(result, is_momentary=result.is_momentary or tool.manner.is_momentary)
+
+    async def _instead_of(
+        self, owner: OneAgent, tool: AnyTool, asked: RunTool, *, is_kept: bool
+    ) -> ToolResult | None:
+        """What the model is told of a tool of its own that is not run now; None where it is."""
+        # Before the caller is asked: not about what is not allowed.
+        guardrails = owner.agent.guardrails.of_tools
+        refusal = await refusal_of(guardrails, asked.name, asked.arguments, self.call)
+        if refusal is not None:
+            return refusal
+        at_once = await self._tools.answer_at_once(tool, asked, owner.wants, is_kept=is_kept)
+        if at_once is None and owner is not self._handoffs.on:
+            return failure(f"{asked.name} was not run: the caller was handed over", ToolOutcome.REFUSED)
+        return at_once
 
     def _asked_of(self, asked: RunTool) -> tuple[OneAgent, AnyTool | None]:
         """Whose it is, and what is run. A model has the tools of the agent that is on, and no others."""

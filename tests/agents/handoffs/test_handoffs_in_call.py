@@ -381,6 +381,47 @@ async def test_a_question_of_one_agent_is_no_question_of_another() -> None:
     assert done == []
 
 
+async def test_a_tool_that_was_held_up_is_not_run_for_an_agent_that_rests() -> None:
+    """Its guardrail takes its time, and meanwhile the caller is handed over."""
+    desk, _ = desk_and_billing()
+    done, may_pass = [], asyncio.Event()
+
+    @desk.tool
+    async def cancel(call: Call) -> None:
+        """Cancel it."""
+        done.append(call.agent)
+
+    @desk.tool_guardrail
+    async def slow(tool: str, _arguments: dict[str, Any]) -> bool:
+        if tool == "cancel":
+            await may_pass.wait()
+        return False
+
+    async with flow_call(desk) as call:
+        waiting = asyncio.ensure_future(call.run("cancel", "{}"))
+        await asyncio.sleep(0)
+        await call.call("transfer_to_billing_eu")
+        may_pass.set()
+        assert "handed over" in (await waiting).output
+    assert done == []
+
+
+async def test_a_handoff_that_comes_behind_the_end_is_none() -> None:
+    may_end = asyncio.Event()
+
+    async def noted() -> None:
+        await may_end.wait()
+
+    desk, _ = desk_and_billing(on_handoff=noted)
+    async with flow_call(desk) as call:
+        waiting = asyncio.ensure_future(call.run("transfer_to_billing_eu", "{}"))
+        await asyncio.sleep(0)
+        call.agent.hang_up()
+        may_end.set()
+        assert not (await waiting).outcome.is_answer
+    assert call.agent.agent_on == DESK
+
+
 async def test_keys_of_the_menu_are_those_of_who_is_on() -> None:
     desk, _ = desk_and_billing()
 

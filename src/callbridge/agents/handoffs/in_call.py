@@ -72,8 +72,8 @@ class HandoffsInCall:
         self._given = "", ""
         """Instructions and language, for agents that have none of their own."""
         self._tasks: asyncio.TaskGroup | None = None
-        self._is_wanted = False
-        """One is on its way."""
+        self._is_wanted = self._is_over = False
+        """One is on its way; the stream has ended."""
         # All that follows is folded from facts.
         self.on = self.all[0]
         """Who talks with the caller."""
@@ -180,6 +180,7 @@ class HandoffsInCall:
 
     def hang_up(self) -> None:
         """The stream has ended."""
+        self._is_over = True
         for one in self.all:
             one.hang_up()
 
@@ -200,6 +201,7 @@ class HandoffsInCall:
         try:
             told = await handoff.call_back(call, given)
             await other.prepare(call, *self._given)
+            self._refuse_over()
             is_done = True
         finally:
             self._is_wanted = is_done
@@ -211,6 +213,10 @@ class HandoffsInCall:
         answer = {"assistant": other.name, "told": told, "what_next": what_next}
         output = json.dumps({name: text for name, text in answer.items() if text})
         return ToolResult(output, is_quiet=bool(handoff.say))
+
+    def _refuse_over(self) -> None:
+        if self._is_over:  # Another stream may go on with the call already, and with the agent that was on.
+            raise ToolRefused("the call has ended")
 
     def _refuse(self, handoff: Handoff, one: OneAgent, call: Call[Any]) -> None:
         if self._is_wanted or one is not self.on:
