@@ -231,6 +231,18 @@ def test_what_happened_beside_the_turns_has_a_title() -> None:
     assert story.happenings[0].detail == {"transfer_id": "t1", "waited_ms": 20_000}
 
 
+def test_a_guardrail_that_tripped_is_told_with_what_was_heard() -> None:
+    tripped = facts.GuardrailTripped("no_prices", "it", True, 400, 900, 5, 25)
+    late = facts.GuardrailTripped("no_prices", "it", False, 1300, 0, 30, 0)
+    story = tell("CA1", stream("MZ1", 0.0, (0, STARTED), (2000, tripped), (4000, late)))
+    assert [told.title for told in story.happenings] == [
+        "Guardrail no_prices: what the agent was saying was stopped",
+        "Guardrail no_prices: too late to stop anything",
+    ]
+    detail = {"heard_ms": 400, "heard_characters": 5, "withheld_ms": 900, "withheld_characters": 25}
+    assert story.happenings[0].detail == detail
+
+
 # --- Whatever comes -------------------------------------------------------------------------------------
 
 
