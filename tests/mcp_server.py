@@ -1,6 +1,6 @@
 """A real MCP server, written with the `mcp` package: a shop's, which can also hang, die, flood and lie.
 
-    python tests/mcp_server.py [--http PORT] [--list silent|many|odd|huge]
+    python tests/mcp_server.py [--http PORT] [--list silent|many|odd]
 
 Its tools say themselves what they do. Over HTTP it wants the header `Authorization: Bearer <TOKEN>`.
 """
@@ -63,13 +63,6 @@ ODD = [
 """Of these a model takes the first and the last."""
 
 
-def _deep(levels: int) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "string"}
-    for _ in range(levels):
-        schema = {"type": "array", "items": schema}
-    return schema
-
-
 class Shop:
     """The server's own state."""
 
@@ -90,13 +83,6 @@ class Shop:
                 )
             case "odd":
                 return types.ListToolsResult(tools=ODD, ttl_ms=0, cache_scope="public")
-            case "huge":
-                huge = [
-                    _tool("wide", "x" * 9000, **{f"field_{n}": _TEXT for n in range(900)}),
-                    _tool("deep", "Turtles.", x=_deep(60)),
-                    _tool("stock", "How many loaves. " + "y" * 5000, bread=_TEXT),
-                ]
-                return types.ListToolsResult(tools=huge, ttl_ms=0, cache_scope="public")
         more = [_tool(f"more_{n}", "Came later.") for n in range(self.more)]
         return types.ListToolsResult(tools=[*TOOLS, *more], ttl_ms=0, cache_scope="public")
 

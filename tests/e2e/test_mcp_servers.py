@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec import structs
@@ -47,15 +47,14 @@ async def there(running: Stack, server: OurServer) -> None:
     assert await until(lambda: bool(running.desk.mcp.tools_of(server)))
 
 
-@pytest.mark.parametrize("way", ["stdio", "http"])
-async def test_a_call_uses_a_tool_of_a_server(way: Literal["stdio", "http"], log: Log) -> None:
+async def test_a_call_uses_a_tool_of_a_server(log: Log) -> None:
     """What it answers the caller hears; what was shown to it stands nowhere."""
     script = conversation(
         Answer(calls=(Call(name="till_stock", arguments={"bread": "rye"}),)),
         Answer(say=(says("Twelve. Bye!"),), calls=(Call(name="end_call"),), after_call=True),
     )
     caller = CallerScript([WaitForAgent(quiet_ms=100), Say(noise(random.Random(9), 250)), WaitForEnd()])
-    async with served(way, prefix="till_", tools=["stock", "hang"]) as server:
+    async with served("http", prefix="till_", tools=["stock", "hang"]) as server:
         agent = Agent(greeting="Harbour Bakery, hello!", mcp_servers=[server])
         async with stack(script, agent=agent) as running:
             await there(running, server)
