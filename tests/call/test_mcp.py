@@ -113,6 +113,14 @@ def test_one_that_takes_too_long_is_spoken_about() -> None:
     assert [fact.outcome for fact in used] == [ToolOutcome.TIMED_OUT]
 
 
+def test_one_that_has_answered_has_run() -> None:
+    """Also where nobody has said that its arguments are whole: the caller waits for what comes of it."""
+    book = v.answering(v.greeted())
+    assert book >> rt.OutputItemAdded("answer", call()) >> v.done("answer")
+    answered = rt.ItemDone(call(output="12", arguments=ASKED))
+    assert book >> answered << (started(), *ended("12", 0), v.ask())
+
+
 def test_siblings_get_one_answer() -> None:
     """A tool of ours and one of theirs, asked for in one response."""
     book = v.answering(v.greeted())
@@ -189,13 +197,16 @@ class TestApprovals:
         ]
         assert [item.approve for item in answers if isinstance(item, commands.McpApproval)] == [False]
 
-    @pytest.mark.parametrize(("count", "size"), [(LIMITS.tool_calls_per_response_max + 1, 2), (1, 9000)])
-    def test_too_much_is_refused_at_once(self, count: int, size: int) -> None:
+    @pytest.mark.parametrize(
+        ("count", "size", "name"),
+        [(LIMITS.tool_calls_per_response_max + 1, 2, 1), (1, 9000, 1), (1, 2, 65)],
+    )
+    def test_too_much_is_refused_at_once(self, count: int, size: int, name: int) -> None:
         """Without asking anybody."""
         book = v.answering(v.greeted())
         outputs = []
         for number in range(count):
-            item = rt.Item(f"mcpr_{number}", "mcp_approval_request", arguments="x" * size)
+            item = rt.Item(f"mcpr_{number}", "mcp_approval_request", name="n" * name, arguments="x" * size)
             outputs += book.rig.feed(rt.OutputItemDone(item, "answer"))
         refused = [output for output in outputs if isinstance(output, a.SendToModel)]
         assert len(refused) == 1
@@ -220,3 +231,9 @@ def test_what_a_peer_makes_up_is_bounded() -> None:
         book.rig.feed(rt.OutputItemAdded("answer", call(f"mcp_{number}")))
         book.rig.feed(rt.ItemAdded(rt.Item(f"mcpl_{number}", "mcp_list_tools", server_label="x" * 5000)))
     assert book >> v.done("answer")
+
+
+def test_more_at_once_than_a_response_may_ask_for_are_not_followed() -> None:
+    book = v.answering(v.greeted())
+    outputs = [book.rig.feed(*begins("answer", f"mcp_{number}")) for number in range(50)]
+    assert [bool(found) for found in outputs].count(True) == LIMITS.tool_calls_per_response_max

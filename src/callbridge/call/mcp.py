@@ -46,6 +46,9 @@ BEGINS_WITHIN_S: Final = 1.0
 KNOWN_MAX: Final = 64
 """Items that are held in mind in a call, of each kind. A session has a handful."""
 
+NAME_MAX: Final = 64
+"""Characters of the name of a tool, or of a server."""
+
 _UNFIT: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _LATE: Final = (
     "[{} has not answered yet, and nobody knows when it will. Tell the caller so. It may still take effect: "
@@ -90,7 +93,7 @@ class McpCalls:
         """An item is in the conversation: a list that was asked for, or a call that was approved."""
         match item.type:
             case "mcp_list_tools":
-                _keep(self._servers, item.id, (item.server_label or "")[:64])
+                _keep(self._servers, item.id, (item.server_label or "")[:NAME_MAX])
             case "mcp_call":
                 self.begins(item, None, now)
                 self.done(item, None, now)
@@ -124,6 +127,9 @@ class McpCalls:
             self._starts(event.item_id, begun, event.arguments, now)
 
     def _starts(self, item_id: str, begun: _Begun, arguments: str, now: float) -> None:
+        theirs = [running for running in self._tools.running.values() if running.is_theirs]
+        if len(theirs) >= self._limits.tool_calls_per_response_max:
+            return  # The answer behind the others is the answer to it as well.
         arguments = arguments[: self._limits.tool_arguments_bytes_max]
         until = now + self._limits.tool_timeout_s
         self._tools.begin_theirs(item_id, begun.name, arguments, begun.cause, begun.since, now, until)
@@ -146,10 +152,16 @@ class McpCalls:
         if item.type == "mcp_approval_request":
             self._requested(item, cause, now)
         elif item.type == "mcp_call" and item.error is not None:
-            self._finish(item.id, ToolOutcome.FAILED, json.dumps({"error": item.error.message[:1000]}), now)
+            self._answers(item, ToolOutcome.FAILED, json.dumps({"error": item.error.message[:1000]}), now)
         elif item.type == "mcp_call" and item.output is not None:
             output = item.output[: self._limits.tool_arguments_bytes_max]
-            self._finish(item.id, ToolOutcome.ANSWERED, output, now)
+            self._answers(item, ToolOutcome.ANSWERED, output, now)
+
+    def _answers(self, item: rt.Item, outcome: ToolOutcome, output: str, now: float) -> None:
+        """A call has answered: it has run, also where nobody has said so."""
+        if (begun := self._begun.pop(item.id, None)) is not None:
+            self._starts(item.id, begun, item.arguments or "{}", now)
+        self._finish(item.id, outcome, output, now)
 
     def _finish(self, item_id: str, outcome: ToolOutcome, output: str, now: float) -> Running | None:
         """It is over: that is kept and counted, and an answer is owed. None: it was over before."""
@@ -189,6 +201,8 @@ class McpCalls:
         self._tools.approvals[item.id] = Approval(cause, since, now + limits.tool_timeout_s)
         if len(self._tools.approvals) > limits.tool_calls_per_response_max:
             self._decide(item.id, "too much is asked for at once", now, is_given=False)
+        elif len(item.name or "") > NAME_MAX or len(item.server_label or "") > NAME_MAX:
+            self._decide(item.id, f"no name has more than {NAME_MAX} characters", now, is_given=False)
         elif len(arguments.encode("utf-8", "replace")) > limits.tool_arguments_bytes_max:
             why = f"the arguments are longer than {limits.tool_arguments_bytes_max} bytes; pass less"
             self._decide(item.id, why, now, is_given=False)
@@ -254,7 +268,7 @@ class McpCalls:
 
 def _name(item: rt.Item) -> str:
     """How a tool is called in facts, and to a session that has never heard of it: server and tool."""
-    return _UNFIT.sub("_", f"{item.server_label or 'mcp'}_{item.name or ''}")[:64]
+    return _UNFIT.sub("_", f"{item.server_label or 'mcp'}_{item.name or ''}")[:NAME_MAX]
 
 
 def _keep(kept: dict[str, Kept], item_id: str, value: Kept) -> None:
