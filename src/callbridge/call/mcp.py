@@ -197,7 +197,6 @@ class McpCalls:
         if cause is not None:
             cause.has_called = True
         limits, arguments = self._limits, item.arguments or "{}"
-        self._tools.called += 1  # What was said before asks the caller about nothing of it.
         self._tools.approvals[item.id] = Approval(cause, since, now + limits.tool_timeout_s)
         if len(self._tools.approvals) > limits.tool_calls_per_response_max:
             self._decide(item.id, "too much is asked for at once", now, is_given=False)
@@ -213,6 +212,7 @@ class McpCalls:
                 "tool": item.name,
                 "arguments": arguments,
             }
+            self._tools.called += 1  # What was said before asks the caller about nothing of it.
             self._tools.begin_work(WorkAsked(item.id, APPROVE, json.dumps(told)), now)
 
     def decided(self, event: McpDecided, now: float) -> None:
