@@ -80,7 +80,7 @@ class _Bounded(httpx2.AsyncBaseTransport):
             request.extensions["timeout"] = httpx2.Timeout(GOODBYE_S).as_dict()
         try:
             response = await self._network.handle_async_request(request)
-        except (httpx2.ConnectError, httpx2.ConnectTimeout):
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout):
             return _error(NOT_REACHED, "the server cannot be reached")
         except httpx2.TransportError:
             return _error(BROKE_OFF, "the connection with the server broke off")
