@@ -225,5 +225,6 @@ ONE_OF_EACH = (
     facts.FallbackDialed("busy"),
     facts.warned("media_gap", gap_s=1.0),
     CarrierAlert("NO1", "31924", "error"),
+    facts.GuardrailTripped("no_prices", "item_1", True, 0, 900, 0, 30),
 )
 """Of the facts whose labels are not known before."""
