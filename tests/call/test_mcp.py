@@ -10,6 +10,7 @@ import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call.facts import Noted, Remembered, ToolUsed
 from callbridge.call.limits import Limits
+from callbridge.call.mcp import KNOWN_MAX
 from callbridge.call.memory import NOT_KNOWN, ToolAnswered, ToolStarted
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.phases import Timer
@@ -230,7 +231,12 @@ def test_what_a_peer_makes_up_is_bounded() -> None:
     for number in range(1000):
         book.rig.feed(rt.OutputItemAdded("answer", call(f"mcp_{number}")))
         book.rig.feed(rt.ItemAdded(rt.Item(f"mcpl_{number}", "mcp_list_tools", server_label="x" * 5000)))
-    assert book >> v.done("answer")
+    used = 0
+    for number in range(1000):
+        outputs = book.rig.feed(rt.McpArgumentsDone(f"mcp_{number}", ASKED))
+        outputs += book.rig.feed(rt.ItemDone(call(f"mcp_{number}", output="12")))
+        used += sum(isinstance(one, a.Note) and isinstance(one.fact, ToolUsed) for one in outputs)
+    assert used == KNOWN_MAX
 
 
 def test_more_at_once_than_a_response_may_ask_for_are_not_followed() -> None:

@@ -29,6 +29,7 @@ from callbridge.call.tapes.text import TapeError, decode, encode, lines_of
 from callbridge.call.wishes import Transfer
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_events as rt
+from callbridge.wire.realtime_commands import McpTool
 from rigs import PLAN
 
 if TYPE_CHECKING:
@@ -133,6 +134,8 @@ def test_what_is_never_written() -> None:
     put_through = e.ToolFinished("call_1", "put_through", "", 5, Transfer("sales", "+15550100042"))
     assert decode(encode(put_through)).wish.address == "not kept"
     assert decode(encode(v.frame())) == ms.Media(ms.MediaChunk(b"\0" * 160))
+    shown = {"authorization": "hidden", "headers": {"Shop": "hidden"}}
+    assert b"hidden" not in encode(McpTool("till", "https://till.example?key=hidden", "never", **shown))  # type: ignore[arg-type] # by name
 
 
 def test_numbers_of_caller_and_called_stand_nowhere() -> None:
