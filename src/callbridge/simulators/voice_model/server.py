@@ -20,6 +20,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 
 from callbridge.simulators.voice_model.faults import ConnectFault, Outages
 from callbridge.simulators.voice_model.handshake import (
@@ -175,9 +176,11 @@ class ModelServer:
         self._connections += 1
         number = self._connections
         await asyncio.sleep(self._settings.handshake_ms / 1000)
+        _go_on_if_there(connection)
         fault = self._outages.meet(number, asyncio.get_running_loop().time())
         if fault is not None and fault.kind == "hang":
             await self._hang(connection)
+            _go_on_if_there(connection)
             return None
         is_refused = fault is not None and fault.kind == "refuse"
         found = fault_refusal(fault) if fault is not None and is_refused else self._wrong_with(request)
@@ -332,6 +335,16 @@ class _Sink(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has cut TCP."""
         self._connection.connection_lost(exc)
+
+
+def _go_on_if_there(connection: ServerConnection) -> None:
+    """A client that has given up is answered nothing. websockets before 17 would, and log that it failed.
+
+    Raises:
+        CancelledError: it has. To the library the handshake was given up, and there is nothing to log.
+    """
+    if connection.state is not State.CONNECTING:
+        raise asyncio.CancelledError
 
 
 async def _fall_mute(connection: ServerConnection) -> None:
