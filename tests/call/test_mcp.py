@@ -234,7 +234,7 @@ def test_what_a_peer_makes_up_is_bounded() -> None:
     used = 0
     for number in range(1000):
         outputs = book.rig.feed(rt.McpArgumentsDone(f"mcp_{number}", ASKED))
-        outputs += book.rig.feed(rt.ItemDone(call(f"mcp_{number}", output="12")))
+        outputs += book.rig.feed(rt.OutputItemDone(call(f"mcp_{number}", output="12"), "answer"))
         used += sum(isinstance(one, a.Note) and isinstance(one.fact, ToolUsed) for one in outputs)
     assert used == KNOWN_MAX
 
