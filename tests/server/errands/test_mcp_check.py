@@ -27,6 +27,23 @@ async def test_each_server_is_asked_once() -> None:
     assert "there is no such program or folder" in found[1].what
 
 
+async def test_a_terminal_obeys_no_server() -> None:
+    """What it has printed is shown as it is, and without what it was told in confidence."""
+    prints = McpServer.stdio("sh", args=["-c", "printf '\\033[31mI show %s' $KEY >&2"], env={"KEY": "k" * 12})
+    (found,) = await ask_mcp_servers(Roster({"desk": Agent(mcp_servers=[prints])}))
+    assert found.what.endswith(r"it has printed: \x1b[31mI show ********")
+
+
+async def test_headers_in_the_open_are_told() -> None:
+    servers = [
+        McpServer.http(f"http://{host}:1/mcp", headers={"X-Key": "hidden"})
+        for host in ("0.0.0.0", "127.0.0.1")  # noqa: S104 - nobody listens there
+    ]
+    found = await ask_mcp_servers(Roster({"desk": Agent(mcp_servers=servers)}))
+    told = [finding.what for finding in found if "everybody on the way" in finding.what]
+    assert told == ["the headers for MCP server 0.0.0.0 go over http://, which everybody on the way can read"]
+
+
 async def test_where_there_is_none_nobody_is_asked() -> None:
     assert await ask_mcp_servers(Roster({"desk": Agent()})) == []
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
+from callbridge.agents.mcp.servers import Address
+from callbridge.observe.redaction import escaped
 from callbridge.server.config.findings import ok, warning
+from callbridge.server.config.setting_values import is_loopback
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from callbridge.agents.choosing.choice import Roster
     from callbridge.agents.mcp.connection import Connection
     from callbridge.agents.mcp.servers import OurServer
@@ -20,7 +26,20 @@ NAMED_MAX: Final = 12
 async def ask_mcp_servers(roster: Roster) -> list[Finding]:
     """What there is to say of each that callbridge connects to; nothing where there is none."""
     servers = dict.fromkeys(server for _, agent in roster.all_agents for server in agent.our_servers)
-    return list(await asyncio.gather(*map(_asked, servers)))
+    found = await asyncio.gather(*map(_asked, servers))
+    return [*found, *(finding for server in servers for finding in _in_the_open(server))]
+
+
+def _in_the_open(server: OurServer) -> Iterator[Finding]:
+    """Whether what it is shown travels for everybody to read."""
+    if not isinstance(server.place, Address) or not server.place.headers:
+        return
+    url = urlsplit(server.place.url)
+    if url.scheme == "http" and not is_loopback(url.hostname or ""):
+        yield warning(
+            f"the headers for MCP server {server.name} go over http://, which everybody on the way can read",
+            "Use https:// unless the network is your own.",
+        )
 
 
 async def _asked(server: OurServer) -> Finding:
@@ -41,7 +60,7 @@ def _finding(connection: Connection) -> Finding:
     name, tools = connection.server.name, [tool.name for tool in connection.tools]
     if connection.trouble:
         return warning(
-            f"MCP server {name} is not there: {connection.trouble}",
+            f"MCP server {name} is not there: {escaped(connection.trouble)}",  # It may have printed anything.
             "Calls are taken all the same, without its tools until it answers.",
         )
     more = f" and {len(tools) - NAMED_MAX} more" if len(tools) > NAMED_MAX else ""
