@@ -75,6 +75,11 @@ async def test_a_program_has_tools_that_answer_and_change() -> None:
         # It forgot what it had learnt; in between the tools were there all the time.
         assert await link.changes() == ALL
         assert link.seen == [ALL, [*ALL, "more_0"], ALL]
+        # One that has the same as before has changed nothing.
+        await link.run("die")
+        assert await until(lambda: bool(link.connection.trouble))
+        assert await until(lambda: not link.connection.trouble)
+        assert len(link.seen) == 3
         assert (await link.run("fail")).outcome is ToolOutcome.FAILED
 
 

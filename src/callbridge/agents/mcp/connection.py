@@ -241,7 +241,8 @@ class Connection:
         self._take(found.tools)
 
     def _take(self, tools: tuple[GivenTool, ...]) -> None:
-        if tools != self.tools:
+        # Those of a connection that was opened again are others, and for the model the same.
+        if [tool.definition for tool in tools] != [tool.definition for tool in self.tools]:
             self.tools = tools
             self._changed()
 
