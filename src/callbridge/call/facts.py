@@ -173,6 +173,11 @@ class GuardrailTripped(BaseFact, frozen=True):
     withheld_characters: int
     """How much more of its text was known."""
 
+    @property
+    def counts(self) -> bool:
+        """Whether it has stopped anything, or the caller has heard all of it; not where they interrupted."""
+        return self.was_cut or (self.heard_characters > 0 and not self.withheld_characters)
+
 
 class CallerSpoke(BaseFact, frozen=True):
     """An utterance of the caller is over."""

@@ -88,7 +88,7 @@ async def stopped(rig: Rig, response: str = "resp_2") -> str:
     assert cancel["response_id"] == response
     item = (await rig.model.hears("conversation.item.create"))["item"]
     assert item["role"] == "system"
-    rig.model.say(mc.answer_done(response, "cancelled"))
+    rig.model.say({"type": "conversation.item.added", "item": item}, mc.answer_done(response, "cancelled"))
     return str(item["content"][0]["text"])
 
 
@@ -296,6 +296,29 @@ async def test_an_agent_that_is_stopped_again_and_again_takes_its_leave() -> Non
         await rig.running
     assert rig.ended.reason is EndReason.AGENT_HANGUP
     assert len(trips(rig)) == TRIPS_MAX
+
+
+async def test_an_agent_whose_goodbye_is_stopped_as_well_is_not_waited_for() -> None:
+    agent = Agent()
+
+    @agent.guardrail(every=10)
+    def nothing(text: str) -> bool:
+        return True
+
+    async with mc.calling(agent) as rig:
+        await _greeted(rig)
+        asked = rig.model.kinds().count("response.create")
+        rig.model.say(*says(FORBIDDEN, "bad_0", "bad_item_0"))
+        for round_ in range(TRIPS_MAX):
+            told = await stopped(rig, f"bad_{round_}")
+            assert ("say goodbye" in told) == (round_ == TRIPS_MAX - 1)
+            await rig.model.hears("response.create")
+            rig.model.say(*says(FORBIDDEN, f"bad_{round_ + 1}", f"bad_item_{round_ + 1}"))
+        await stopped(rig, f"bad_{TRIPS_MAX}")
+        await rig.running
+    assert rig.ended.reason is EndReason.AGENT_HANGUP
+    assert len(trips(rig)) == TRIPS_MAX + 1
+    assert rig.model.kinds().count("response.create") == asked + TRIPS_MAX, "and none behind the goodbye"
 
 
 async def test_how_often_it_was_stopped_counts_over_all_streams_of_a_call() -> None:

@@ -32,10 +32,11 @@ from agents.run_context import RunContextWrapper
 
 from callbridge import Agent, Call
 from callbridge.agents.context import About, Caller
+from callbridge.agents.guardrails.in_call import TRIPS_MAX
 from callbridge.agents.openai_agents import session as sessions
 from callbridge.agents.openai_agents.tools import HostedTool
 from callbridge.call.agent_facts import GuestChanged
-from callbridge.call.facts import GuardrailTripped, Interrupted, ToolUsed, TurnEnded
+from callbridge.call.facts import EndReason, GuardrailTripped, Interrupted, StreamEnded, ToolUsed, TurnEnded
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.openai_agents import guest
 from callbridge.testing import Calls, HangUp, Interrupt, Line, Pause, Press, Says
@@ -356,6 +357,20 @@ async def test_an_output_guardrail_cuts_what_the_agent_says(line: Line) -> None:
     assert len(call.sessions[0].responses) == 3, "one answer in its place, and not two"
 
 
+async def test_an_agent_that_goes_on_tripping_takes_its_leave(line: Line) -> None:
+    async def trips(context: Any, agent: Any, said: str) -> GuardrailFunctionOutput:
+        return GuardrailFunctionOutput(output_info=None, tripwire_triggered=True)
+
+    short: Any = {"guardrails_settings": {"debounce_text_length": 5}}
+    agent = forecaster(output_guardrails=[OutputGuardrail(trips, name="all")])
+    call = await line.call(
+        RealtimeRunner(agent, config=short), caller=[Pause(60_000)], model=[DISCOUNT] * (TRIPS_MAX + 2)
+    )
+    assert len([fact for fact in call.facts if isinstance(fact, GuardrailTripped)]) == TRIPS_MAX + 1
+    (ended,) = [fact for fact in call.facts if isinstance(fact, StreamEnded)]
+    assert ended.reason is EndReason.AGENT_HANGUP
+
+
 async def test_a_guardrail_that_comes_too_late_is_told_all_the_same(line: Line) -> None:
     async def thinks(context: Any, agent: Any, said: str) -> GuardrailFunctionOutput:
         await asyncio.sleep(5)
@@ -511,6 +526,47 @@ async def test_a_tracker_knows_what_was_heard_when_the_agent_was_interrupted(lin
     )
     assert told == [cut for fact in call.facts if isinstance(fact, Interrupted) for cut in fact.truncated]
     assert told
+
+
+@pytest.mark.parametrize("is_made", [True, False])
+async def test_a_tracker_that_raises_is_told_no_more(line: Line, *, is_made: bool) -> None:
+    class Tracker(RealtimePlaybackTracker):
+        def on_play_ms(self, *_played: Any) -> None:
+            raise RuntimeError(f"of the caller's card {CARD}")
+
+    def made(_call: Call) -> RealtimePlaybackTracker:
+        if is_made:
+            return Tracker()
+        raise SystemExit
+
+    agent = guest(forecaster(), playback_tracker=made)
+    call = await line.call(agent, caller=["What?", "And?"], model=["Hello.", "Sun.", "Rain."])
+    call.expect.heard("Rain.")
+    (failed,) = call.complaints
+    assert "openai_agents_tracker_failed" in failed.text
+    assert CARD not in failed.text
+
+
+async def test_a_function_that_will_not_end_and_one_that_ends_the_session_cost_nothing(line: Line) -> None:
+    ended: list[str] = []
+
+    async def stays(session: RealtimeSession, call: Call) -> None:
+        async with session:  # As the SDK's own documentation begins.
+            ended.append("session")
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                ended.append("cancelled")
+
+    call = await line.call(
+        guest(forecaster(weather), events=stays),
+        caller=["Paris?"],
+        model=["Hello.", Calls("weather", city="Paris"), "Sunny."],
+    )
+    call.expect.tool("weather").once().returned("sunny in Paris")
+    call.expect.heard("Sunny.")
+    assert ended == ["session", "cancelled"]
 
 
 async def test_messages_are_told_and_what_a_call_has_not_is_an_error(line: Line) -> None:

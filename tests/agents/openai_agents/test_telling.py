@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("agents.realtime", reason="the OpenAI Agents SDK is an extra: callbridge[openai-agents]")
 
+from agents.realtime import RealtimeModelItemDeletedEvent
+
 from callbridge.agents.context import Line
 from callbridge.agents.openai_agents.telling import Telling
 from callbridge.call import facts
@@ -91,7 +93,9 @@ def test_words_of_an_item_that_was_cut_come_late_and_do_not_count() -> None:
             SaidItem("item_3", "Whole", "Whole", 500, 500),
         ),
     )
-    assert words_of(telling.told(ended)) == [("item_1", "All …", "incomplete")]
+    heard, unheard = telling.told(ended)
+    assert words_of([heard]) == [("item_1", "All …", "incomplete")]
+    assert unheard == RealtimeModelItemDeletedEvent("item_2"), "an item without a sound is no interruption"
 
 
 @pytest.mark.parametrize(

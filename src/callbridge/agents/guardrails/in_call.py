@@ -36,7 +36,9 @@ LOOK_S: Final = 2.0
 
 TRIPS_MAX: Final = 5
 """So often the agent may be stopped in one call. A model that says such things again and again is not mended
-by being told: it takes its leave, and the call ends."""
+by being told: it takes its leave, and the call ends. If that trips, too, it ends without."""
+
+SAY_GOODBYE: Final = "The call ends now: say goodbye in a few words, and nothing else."
 
 FAULTS_NOTED_MAX: Final = 3
 """Of one guardrail in one call: who reads the log has understood."""
@@ -129,13 +131,18 @@ class GuardrailsInCall:
             return  # Another one was faster.
         say = " ".join(say.split())[:SAY_MAX]
         self._stopped[item_id] = guardrail, say
+        if self._trips >= TRIPS_MAX:  # It was to take its leave: nobody waits for more of this.
+            tells = _tells(guardrail, "", ends=True)
+            self._wants.add(AnswerStopped(guardrail.name, item_id, tells, is_answered=False))
+            return
         says = None
         if say:
             self._corrections[say] = None
             if len(self._corrections) > TRIPS_MAX:
                 del self._corrections[next(iter(self._corrections))]
             says = AgentSays(self._wants.new_id("say"), say)
-        self._wants.add(AnswerStopped(guardrail.name, item_id, _tells(guardrail, say), says))
+        tells = _tells(guardrail, say, ends=self._trips + 1 >= TRIPS_MAX)
+        self._wants.add(AnswerStopped(guardrail.name, item_id, tells, says))
 
     # --- What becomes of it ---
 
@@ -145,7 +152,7 @@ class GuardrailsInCall:
             case facts.GuardrailTripped(item_id=item_id) if item_id in self._stopped:
                 self._came_of_it(fact, *self._stopped.pop(item_id))
             case facts.GuardrailTripped(guardrail) if guardrail in self._names:
-                self._trips += _counts(fact)
+                self._trips += fact.counts
             case AgentChanged():
                 self._spoken.are_over()
                 self._look()
@@ -164,11 +171,13 @@ class GuardrailsInCall:
                 pass
 
     def _came_of_it(self, fact: facts.GuardrailTripped, guardrail: Guardrail, say: str) -> None:
-        if not _counts(fact):
+        if not fact.counts:
             return  # The caller has interrupted it before.
         self._trips += 1
-        if not fact.was_cut:  # They have heard it. It is put right as soon as nobody speaks.
-            self._wants.add(AgentTells(_tells(guardrail, say, is_heard=True), is_answered=not say))
+        # They have heard it. It is put right as soon as nobody speaks.
+        if not fact.was_cut and self._trips <= TRIPS_MAX:
+            tells = _tells(guardrail, say, is_heard=True, ends=self._trips >= TRIPS_MAX)
+            self._wants.add(AgentTells(tells, is_answered=not say))
             if say:
                 self._wants.add(AgentSays(self._wants.new_id("say"), say))
         if self._trips >= TRIPS_MAX:
@@ -182,17 +191,13 @@ class GuardrailsInCall:
         return None
 
 
-def _counts(fact: facts.GuardrailTripped) -> bool:
-    """Whether it has stopped anything, or the caller has heard all of it."""
-    return fact.was_cut or (fact.heard_characters > 0 and not fact.withheld_characters)
-
-
-def _tells(guardrail: Guardrail, say: str, *, is_heard: bool = False) -> str:
-    """What the model is told."""
+def _tells(guardrail: Guardrail, say: str, *, ends: bool, is_heard: bool = False) -> str:
+    """What the model is told. `ends`: the call does, for it was told too often."""
     became = "has broken a rule" if is_heard else "was stopped, and the caller has not heard the rest of it"
     rule = guardrail.about or guardrail.name.replace("_", " ")
-    told = f'You say now: "{say}"' if say else "Answer again, within the rule."
-    return f"[Your last answer {became}. The rule: {rule} Do not say such a thing again. {told}]"
+    told = f'You say now: "{say}"' if say else "" if ends else "Answer again, within the rule."
+    what_next = " ".join(filter(None, (told, SAY_GOODBYE if ends else "")))
+    return f"[Your last answer {became}. The rule: {rule} Do not say such a thing again. {what_next}]"
 
 
 def _held(function: Looks, watch: Watch) -> Looks:

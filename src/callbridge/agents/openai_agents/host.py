@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -20,6 +21,7 @@ from callbridge.agents.openai_agents.plain_tools import tool_runs
 from callbridge.agents.openai_agents.session import CallSession
 from callbridge.agents.openai_agents.telling import CHARACTERS_EACH, function_call
 from callbridge.agents.texts import asked_about
+from callbridge.agents.tools.leash import Leash
 from callbridge.agents.tools.tool import ToolRefused, ToolResult, success
 from callbridge.call.agent_facts import GuestChanged
 
@@ -94,7 +96,10 @@ class Host:
         if hosting.context is not None:
             context = await asked_about(call, hosting.context, CONTEXT_S)
         session = CallSession(self.model, agent, context, hosting.config, self._wants)
-        await session.enter()
+        try:
+            await session.enter()
+        except SystemExit as error:  # It would end the process, and every call with it.
+            raise RuntimeError("the SDK's agent wanted to end the process") from error
         self._session = session
 
     async def run(self, call: Call[Any], agent: RealtimeAgent[Any]) -> None:
@@ -133,17 +138,20 @@ class Host:
         while True:
             try:
                 await self.model.tell_next()
-            except Exception as error:  # noqa: BLE001  # So here.
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # So here.
                 _log.warning("openai_agents_listener_failed", reason=_reason(error))
             session.drop_unread()
 
     async def _read(self, session: CallSession, call: Call[Any]) -> None:
         """Lets the user's function read the events; what it leaves is read away, for they have no bound."""
         if self._hosting.events is not None:
-            try:
-                await self._hosting.events(session, call)
-            except (Exception, SystemExit) as error:  # noqa: BLE001  # And here.
-                _log.warning("openai_agents_events_failed", reason=_reason(error))
+            leash = Leash(partial(_read_by, self._hosting.events, session, call))
+            async with asyncio.TaskGroup() as tasks:
+                reading = tasks.create_task(_awaited(leash), name="openai agents user's events")
+                try:
+                    await asyncio.wait({reading})
+                finally:
+                    leash.end()  # Also one that will not be cancelled: the call would wait for it.
         async for _ in session:
             pass
 
@@ -196,6 +204,19 @@ class Host:
         await asked.decided.wait()
         if not asked.output.done():
             await session.run_approved(called.call_id, always=asked.is_for_good)
+
+
+async def _awaited(leash: Leash) -> None:
+    await leash
+
+
+async def _read_by(
+    events: Callable[[RealtimeSession, Call[Any]], Awaitable[None]], session: RealtimeSession, call: Call[Any]
+) -> None:
+    try:
+        await events(session, call)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # And here.
+        _log.warning("openai_agents_events_failed", reason=_reason(error))
 
 
 def _reason(error: BaseException) -> str:

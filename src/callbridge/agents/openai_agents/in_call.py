@@ -83,8 +83,8 @@ class GuestInCall:
         """See `Ability`."""
         if isinstance(fact, GuestChanged):
             self._agent = fact.agent
-        if isinstance(fact, GuardrailTripped) and not fact.was_cut:
-            self._model.came_too_late(fact.item_id)
+        if isinstance(fact, GuardrailTripped):
+            self._model.tripped(fact)
         self._tell(self._telling.told(fact))
         if self._tracked is not None:
             self._tracked.told(fact)
@@ -112,11 +112,12 @@ class GuestInCall:
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """See `Running`."""
-        assert self._call is not None, "it was prepared"
-        if self._hosting.playback_tracker is not None:
-            self._tracked = Tracked(self._hosting.playback_tracker(self._call))
-        self._tell(self._telling.earlier(self._call.transcript))
-        tasks.create_task(self._host.run(self._call, self._speaking), name="openai agents")
+        call = self._call
+        assert call is not None, "it was prepared"
+        if (make := self._hosting.playback_tracker) is not None:
+            self._tracked = Tracked(lambda: make(call))
+        self._tell(self._telling.earlier(call.transcript))
+        tasks.create_task(self._host.run(call, self._speaking), name="openai agents")
 
     def hang_up(self) -> None:
         """See `Running`."""

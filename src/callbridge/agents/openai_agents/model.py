@@ -23,11 +23,13 @@ from agents.realtime import (
     RealtimeModelTranscriptDeltaEvent,
 )
 
+from callbridge.agents.guardrails.in_call import SAY_GOODBYE, TRIPS_MAX
 from callbridge.agents.openai_agents.telling import function_call
 from callbridge.agents.openai_agents.tools import HostedTool
 from callbridge.agents.tools.schema import ToolError
 from callbridge.agents.tools.toolbox import TOOLS_MAX
 from callbridge.call import wants as w
+from callbridge.call.wishes import HangUp
 
 if TYPE_CHECKING:
     from agents.realtime import (
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
     from callbridge.agents.openai_agents.tools import Ask
     from callbridge.agents.wants import Wants
+    from callbridge.call.facts import GuardrailTripped
 
 UNTOLD_MAX: Final = 2_000
 """Events that wait for listeners of the user's. A lively call has some fifty in a second."""
@@ -50,7 +53,8 @@ RESPONSES_KEPT: Final = 8
 TRIPPED: Final = "guardrail triggered: "
 """So begins what the session sends behind the interrupt of a guardrail."""
 
-SAY_OTHERWISE: Final = "What you were saying was stopped. Do not say it again; say what you may"
+STOPPED: Final = "What you were saying was stopped. Do not say it again."
+SAY_OTHERWISE: Final = "Say what you may."
 
 _log = structlog.get_logger()
 
@@ -94,7 +98,8 @@ class CallModel(RealtimeModel):
         self._stopped: w.AnswerStopped | None = None
         """What is to be stopped, as long as it may be said why."""
         self._tripped: w.AnswerStopped | None = None
-        """What a guardrail has stopped last."""
+        """What a guardrail has stopped last, as long as it is not known what came of it."""
+        self._trips = 0
 
     # --- The SDK's side -------------------------------------------------------------------------------
 
@@ -156,11 +161,18 @@ class CallModel(RealtimeModel):
         finally:
             self._untold.task_done()
 
-    def came_too_late(self, item_id: str) -> None:
-        """What a guardrail did not want heard was heard: the model is told all the same, and speaks of it."""
-        tripped, self._tripped = self._tripped, None
-        if tripped is not None and tripped.item_id == item_id:
+    def tripped(self, fact: GuardrailTripped) -> None:
+        """What came of a guardrail. Where all was heard the model is told all the same, and speaks of it."""
+        if (tripped := self._tripped) is None or tripped.item_id != fact.item_id:
+            return
+        self._tripped = None
+        if not fact.counts:
+            return
+        self._trips += 1
+        if not fact.was_cut and tripped.is_answered:
             self._wants.add(w.AgentTells(tripped.tells))
+        if self._trips >= TRIPS_MAX:
+            self._wants.add(w.WishSet(HangUp()))
 
     # --- What the session wants -----------------------------------------------------------------------
 
@@ -250,7 +262,9 @@ class CallModel(RealtimeModel):
             return
         if why:
             name = why.removeprefix(TRIPPED)
-            stopped = w.AnswerStopped(name, stopped.item_id, tells=f"[{why}. {SAY_OTHERWISE}]")
+            what_next = SAY_GOODBYE if self._trips + 1 >= TRIPS_MAX else SAY_OTHERWISE
+            tells, is_answered = f"[{why}. {STOPPED} {what_next}]", self._trips < TRIPS_MAX
+            stopped = w.AnswerStopped(name, stopped.item_id, tells, is_answered=is_answered)
             self._tripped = stopped
         self._stopped = None
         self._wants.add(stopped)

@@ -47,6 +47,13 @@ class CallSession(RealtimeSession):
         self._calls, self._wants = model, wants
         self._has_overflown = False
 
+    async def __aenter__(self) -> RealtimeSession:
+        """See `RealtimeSession`. `async with session` in a function of the user's finds it entered."""
+        return self if self._calls.is_connected else await super().__aenter__()
+
+    async def __aexit__(self, *_raised: object) -> None:
+        """The session is the call's, and ends with it: its tools are needed until then."""
+
     async def approve_tool_call(self, call_id: str, *, always: bool = False) -> None:
         """See `RealtimeSession`. The tool runs where it is waited for, and not where nobody does any more."""
         asked = self._calls.asked.get(call_id)

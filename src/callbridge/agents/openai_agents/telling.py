@@ -119,7 +119,7 @@ class Telling:
             case facts.GuardrailTripped(item_id=item_id, was_cut=True, heard_ms=heard_ms):
                 yield from self._interrupted([item_id] if heard_ms else [], () if heard_ms else (item_id,))
             case facts.TurnEnded(items=items):
-                yield from map(_cut, filter(_was_cut_in_part, items))
+                yield from self._heard([item for item in items if item.was_cut])
             case facts.Remembered(Told(text=text, is_callers=is_callers)):
                 self._notes += 1
                 kind = UserMessageItem if is_callers else SystemMessageItem
@@ -158,6 +158,19 @@ class Telling:
             yield RealtimeModelAudioInterruptedEvent(item_id=stopped[0], content_index=0)
         yield from map(RealtimeModelItemDeletedEvent, deleted)
 
+    def _heard(self, cut: list[SaidItem]) -> Iterator[RealtimeModelEvent]:
+        """Items that were cut stand in the history as far as they were heard.
+
+        No fact may have said so yet: one that was muted before its first sound is no interruption.
+        """
+        if self._response_id is not None:
+            self._cut.update(item.item_id for item in cut)
+        for item in cut:
+            if item.heard:
+                yield _updated(_agents(item.item_id, item.heard, "incomplete"))
+            else:
+                yield RealtimeModelItemDeletedEvent(item.item_id)
+
 
 def _updated(item: RealtimeItem) -> RealtimeModelItemUpdatedEvent:
     return RealtimeModelItemUpdatedEvent(item=item)
@@ -165,14 +178,6 @@ def _updated(item: RealtimeItem) -> RealtimeModelItemUpdatedEvent:
 
 def _agents(item_id: str, words: str, status: Literal["completed", "incomplete"]) -> AssistantMessageItem:
     return AssistantMessageItem(item_id=item_id, content=[AssistantAudio(transcript=words)], status=status)
-
-
-def _was_cut_in_part(item: SaidItem) -> bool:
-    return item.was_cut and bool(item.heard)
-
-
-def _cut(item: SaidItem) -> RealtimeModelEvent:
-    return _updated(_agents(item.item_id, item.heard, "incomplete"))
 
 
 def _usage(response: e.Response) -> Iterator[RealtimeModelEvent]:
