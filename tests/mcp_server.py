@@ -1,6 +1,6 @@
 """A real MCP server, written with the `mcp` package: a shop's, which can also hang, die, flood and lie.
 
-    python tests/mcp_server.py [--http PORT] [--list silent|many|odd]
+    python tests/mcp_server.py [--http PORT] [--list silent|many|odd|old]
 
 Its tools say themselves what they do. Over HTTP it wants the header `Authorization: Bearer <TOKEN>`.
 """
@@ -14,7 +14,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import mcp_types as types
 import uvicorn
@@ -22,6 +22,7 @@ from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.session import ServerSession
 from mcp.server.stdio import stdio_server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.shared.message import SessionMessage
 from mcp.shared.subscriptions import ToolsListChanged
 
 TOKEN = "till-token-7f3a"
@@ -174,11 +175,38 @@ def server(listing: str) -> Server[Any]:
     )
 
 
-async def over_stdio(served: Server[Any]) -> None:
+class Old:
+    """What comes to a server that was written before 2026: it does not know the question that comes first."""
+
+    def __init__(self, read: Any, write: Any) -> None:
+        self._read, self._write = read, write
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        item = await self._read.__anext__()
+        if getattr(item.message, "method", "") != "server/discover":
+            return item
+        error = types.ErrorData(code=types.METHOD_NOT_FOUND, message="Method not found")
+        await self._write.send(
+            SessionMessage(types.JSONRPCError(jsonrpc="2.0", id=item.message.id, error=error))
+        )
+        return await self.__anext__()
+
+    async def __aenter__(self) -> Self:
+        await self._read.__aenter__()
+        return self
+
+    async def __aexit__(self, *raised: object) -> Any:
+        return await self._read.__aexit__(*raised)
+
+
+async def over_stdio(served: Server[Any], *, is_old: bool) -> None:
     """Until its input ends."""
     options = served.create_initialization_options(NotificationOptions(tools_changed=True))
     async with stdio_server() as (read, write):
-        await served.run(read, write, options)
+        await served.run(Old(read, write) if is_old else read, write, options)  # type: ignore[arg-type] # as it is used
 
 
 def over_http(served: Server[Any], port: int) -> None:
@@ -207,6 +235,6 @@ if __name__ == "__main__":
     parser.add_argument("--list", default="")
     given = parser.parse_args()
     if given.http is None:
-        asyncio.run(over_stdio(server(given.list)))
+        asyncio.run(over_stdio(server(given.list), is_old=given.list == "old"))
     else:
         over_http(server(given.list), given.http)

@@ -49,6 +49,17 @@ def error_of(result: ToolResult) -> str:
     return str(json.loads(result.output)["error"])
 
 
+@pytest.mark.heavy
+async def test_a_server_of_before_2026_has_tools_that_answer_and_change() -> None:
+    """It says by itself that they have changed, and asks for what we have not by requests of its own."""
+    async with served("stdio", "--list", "old") as server, linked(server) as link:
+        assert await link.changes() == ALL
+        assert json.loads((await link.run("stock", bread="rye")).output)["loaves"] == 12
+        assert error_of(await link.run("ask")) == "Elicitation not supported"
+        await link.run("change")
+        assert await link.changes() == [*ALL, "more_0"]
+
+
 async def look_at_answers(link: Linked) -> None:
     """One after the other, over one connection."""
     stock = await link.run("stock", bread="rye")
