@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
 import pytest
 import structlog
 
+from callbridge import Agent
+from callbridge.agents.guardrails.in_call import TRIPS_MAX
 from callbridge.call import facts, memory
 from callbridge.call.bill_facts import Billed
 from callbridge.call.endings import FOLLOWS
 from callbridge.call.facts import EndReason
 from callbridge.call.usage import Usage
+from callbridge.call.wants import AnswerStopped
 from callbridge.server.process.reporting import UNWRITTEN, Journal, ModelHealth, SpendMeter
 from callbridge.switchboard.admission import DeclineReason
 from callbridge.switchboard.circuit import FAILURES_IN_A_ROW
-from callbridge.switchboard.continuation import read_history
+from callbridge.switchboard.continuation import read_facts, read_history
 from callbridge.switchboard.spending import SpendLevel
 from desks import CALL, CALLED, CALLER, FrontDesk, LiveCall
 from leftovers import until
+from tool_runs import in_call
 
 STREAM = "MZ" + "1" * 32
 MODEL = "gpt-realtime-2.1"
 STARTED = facts.StreamStarted(CALLER, CALLED, call_sid=CALL, source=STREAM, number=1)
 READY = facts.AgentReady(MODEL, 300, 240, has_transcription=True)
 READY_WITH_SECOND = facts.AgentReady("second", 300, 240, has_transcription=True)
+PRICE = "That is ninety-nine dollars, and cheap."
 TOOL = memory.ToolAnswered(1, "call_1", "look_up", "{}", "nine to five")
+
+
+def no_prices(text: str) -> bool:
+    return "dollar" in text
 
 
 def turn(caller: str | None = "Hello?", agent: str = "Hello.") -> facts.TurnEnded:
@@ -59,6 +69,26 @@ async def test_a_call_is_written_down_so_that_another_process_can_go_on() -> Non
     history = read_history(events)
     assert history.ended is EndReason.MEDIA_LOST
     assert history.remembered == (memory.TurnSaid(1, "Hello?", "Hello."), TOOL)
+
+
+async def test_how_often_guardrails_have_tripped_outlives_a_process() -> None:
+    front, agent = FrontDesk(), Agent(guardrails=[no_prices])
+    journal = Journal(front.desk)
+    for number in range(TRIPS_MAX):
+        place: Any = {"call_sid": CALL, "source": STREAM}
+        journal(facts.GuardrailTripped("no_prices", f"it_{number}", True, 0, 9, 0, 9, **place))
+    earlier = [fact for _, fact in read_facts(await front.state.events(CALL))]
+    there = in_call(agent, earlier)
+    await there.prepare("", "")
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        there.begin(tasks)
+        assert there.hearer is not None
+        there.hearer("agent", "it", PRICE)
+        await there.wants.written()
+        stopped = there.take()
+        there.hang_up()
+    assert isinstance(stopped, AnswerStopped)
+    assert not stopped.is_answered, "it was to take its leave before"
 
 
 @pytest.mark.parametrize("is_admitted", [True, False])

@@ -41,6 +41,8 @@ class Journal:
                 self._keep(fact)
             case _ if isinstance(fact, (*agent_facts.OF_AGENTS, *OF_TRANSFERS, *OF_RECORDINGS)):
                 self._keep(fact)
+            case facts.GuardrailTripped():  # So many end the call, on whatever streams.
+                self._keep(fact)
             case facts.TurnEnded(_, caller, agent, awaits=awaits) if caller or agent or awaits:
                 self._keep(fact)
             # Until its token was honoured, a socket may have claimed somebody else's CallSid.
