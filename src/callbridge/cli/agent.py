@@ -157,6 +157,12 @@ def _servers(agent: Agent) -> Iterator[str]:
         renamed = f", as {ours.prefix}…" if ours.prefix else ""
         yield f"{ours.name}: {ours.place}"
         yield f"  tools: {'all' if ours.tools is None else chosen}{renamed}"
+        for what, named in (
+            ("asks the caller first", ours.confirmed),
+            ("never done twice", ours.irreversible),
+        ):
+            if named:
+                yield f"  {what}: {'all' if named is True else ', '.join(sorted(named))}"
     for theirs in agent.models_servers:
         allowed = "all" if theirs.allowed is None else ", ".join(theirs.allowed)
         approval = theirs.approval if isinstance(theirs.approval, str) else "as a function says"

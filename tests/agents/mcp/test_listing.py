@@ -83,6 +83,15 @@ def test_each_is_run_as_the_agent_says() -> None:
     assert all(tool.manner.is_confirmed for tool in found("stock", "pay", confirm=True).tools)
 
 
+def test_a_name_that_is_no_tools_is_told() -> None:
+    """Or one that is misspelt, or has another name by now, would run without being confirmed."""
+    of = found("pay", confirm=["pya"], irreversible=["pay"])
+    assert (names(of), of.left_out) == (
+        ["pay"],
+        ("pya: the agent names it, and the server lists no such tool",),
+    )
+
+
 @pytest.mark.parametrize(
     ("schema", "reason"),
     [
@@ -175,5 +184,7 @@ class TestServers:
             McpServer.stdio("till", prefix="the till")
         with pytest.raises(AgentFault, match="set it above 0, to 12"):
             McpServer.stdio("till", timeout_s=13)
+        with pytest.raises(AgentFault, match="pya stands in confirm="):
+            McpServer.stdio("till", tools=["pay"], confirm=["pya"])
         with pytest.raises(AgentFault, match="name the program"):
             McpServer.stdio("")

@@ -53,16 +53,25 @@ def test_an_agent_that_is_shown_names_them() -> None:
     agent = Agent(
         can_hang_up=False,
         mcp_servers=[
-            McpServer.stdio("till", args=["--key", "hidden"], tools=["stock", "pay"], prefix="till_"),
+            McpServer.stdio(
+                "till",
+                args=["--key", "hidden"],
+                tools=["stock", "pay"],
+                prefix="till_",
+                confirm=True,
+                irreversible=["pay"],
+            ),
             McpServer.of_the_model(
                 "orders", url="https://orders.example/mcp?key=hidden", authorization="hidden"
             ),
         ],
     )
-    assert list(lines_of("desk", agent))[-5:] == [
+    assert list(lines_of("desk", agent))[-7:] == [
         "MCP servers",
         "  till: till",
         "    tools: pay, stock, as till_…",
+        "    asks the caller first: all",
+        "    never done twice: pay",
         "  orders: https://orders.example/mcp, by the model's side",
         "    tools: all; approval: never",
     ]

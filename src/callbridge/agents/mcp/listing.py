@@ -40,6 +40,7 @@ _TOO_MUCH: Final = (
     f"there are more than {TOOLS_MAX}, or they have more than {ALL_BYTES_MAX // 1024} KiB; "
     "choose some with tools="
 )
+_UNKNOWN: Final = "the agent names it, and the server lists no such tool"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Found:
 
     tools: tuple[GivenTool, ...]
     left_out: tuple[str, ...]
-    """Tools that the agent would have, each with the reason why it has not."""
+    """Tools that the agent would have, or names, each with the reason why it has not."""
 
 
 def tools_of(server: OurServer, listed: Iterable[Listed], doing: Callable[[str], Answer]) -> Found:
@@ -68,10 +69,11 @@ def tools_of(server: OurServer, listed: Iterable[Listed], doing: Callable[[str],
         listed: in its order.
         doing: what a tool does, by the server's name for it.
     """
+    offered = list(listed)
     tools: dict[str, GivenTool] = {}
-    left_out: list[str] = []
+    left_out = [f"{name}: {_UNKNOWN}" for name in sorted(server.named - {one.name for one in offered})]
     size = 0
-    for one in listed:
+    for one in offered:
         if not server.has(one.name):
             continue
         name = _fit_name(server.prefix + one.name, tools)

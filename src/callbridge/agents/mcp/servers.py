@@ -280,6 +280,10 @@ class OurServer(McpServer):
             raise AgentFault(
                 f"MCP server {self.name}, prefix={self.prefix!r}: at most 24 letters a to z, digits, _ and -"
             )
+        if isinstance(self.tools, frozenset) and (unknown := sorted(self.named - self.tools)):
+            raise AgentFault(
+                f"MCP server {self.name}: {unknown[0]} stands in confirm= or irreversible=, and not in tools="
+            )
         try:
             self.manner.checked(f"of MCP server {self.name}")
         except ToolError as error:
@@ -292,6 +296,12 @@ class OurServer(McpServer):
         if self.tools is None:
             return True
         return self.tools(tool) if callable(self.tools) else tool in self.tools
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Tools that the agent's author has named, by the server's names: each is meant to be there."""
+        given = (self.tools, self.confirmed, self.irreversible)
+        return frozenset[str]().union(*(names for names in given if isinstance(names, frozenset)))
 
     def manner_of(self, tool: str) -> Manner:
         """How this tool of it is run."""
