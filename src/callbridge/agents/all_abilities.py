@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import structlog
 
 from callbridge.agents.abilities import PREPARED_WITHIN_S, Hearing, Preparing, Running, Watching
+from callbridge.agents.texts import NoAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -108,7 +109,8 @@ class AllAbilities:
         within = (asyncio.wait_for(one, PREPARED_WITHIN_S) for one in preparing)
         for failed in await asyncio.gather(*within, return_exceptions=True):
             if isinstance(failed, Exception):
-                structlog.get_logger().warning("ability_not_prepared", reason=type(failed).__name__)
+                reason = failed.why if isinstance(failed, NoAnswer) else type(failed).__name__
+                structlog.get_logger().warning("ability_not_prepared", reason=reason)
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """The stream is admitted."""

@@ -73,14 +73,15 @@ async def test_arguments_that_are_no_object_are_for_the_tool_to_refuse() -> None
 async def test_each_is_given_arguments_of_its_own() -> None:
     @tool_guardrail
     def takes_away(tool: str, arguments: dict[str, Any]) -> None:
-        arguments.clear()
+        arguments["of"].clear()
 
     @tool_guardrail
     async def needs(tool: str, arguments: dict[str, Any]) -> bool:
         await asyncio.sleep(0)
-        return arguments != {"dollars": 5}
+        return arguments != {"of": {"dollars": 5}}
 
-    assert (await pays(shop(takes_away, needs), '{"dollars": 5}')).output == "paid"
+    call = in_call(shop()).call
+    assert await looking.refusal_of((takes_away, needs), "pay", '{"of": {"dollars": 5}}', call) is None
 
 
 @pytest.mark.parametrize("is_late", [True, False])

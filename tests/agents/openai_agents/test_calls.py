@@ -129,6 +129,19 @@ async def test_the_context_is_what_the_user_makes_of_the_call(line: Line) -> Non
     call.expect.tool("home").returned("Paris")
 
 
+async def test_a_context_that_cannot_be_made_costs_the_tools_and_says_why(line: Line) -> None:
+    def context(call: Call) -> dict[str, str]:
+        raise KeyError(call.called)
+
+    agent = guest(forecaster(weather), context=context)
+    call = await line.call(agent, caller=["Hello?"], model=["Hello.", "I cannot look it up."])
+    call.expect.heard("I cannot look it up.")
+    whys = [one.text for one in call.complaints]
+    assert len(whys) == 2
+    for why in whys:
+        assert "it raised KeyError at " in why
+
+
 async def test_a_tool_that_takes_too_long_is_stopped_and_one_that_raises_costs_nothing(line: Line) -> None:
     stopped: list[str] = []
 

@@ -6,6 +6,7 @@ One that cannot say is no leave to do it: the tool is not run.
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,7 +49,8 @@ async def refusal_of(
 async def _refusal(guardrail: ToolGuardrail, tool: str, given: dict[str, Any], call: Call[Any]) -> str:
     try:
         # A copy for each: what one of them changes is no matter of the others.
-        verdict = await verdict_of(guardrail.function, guardrail.given(tool, {**given}, call), LOOK_S)
+        asked = guardrail.given(tool, copy.deepcopy(given), call)
+        verdict = await verdict_of(guardrail.function, asked, LOOK_S)
     except NoAnswer as none:
         structlog.get_logger().warning("guardrail_failed", guardrail=guardrail.name, reason=none.why)
         return "not done: whether it is allowed could not be found out just now. Do not say that it was done"

@@ -20,7 +20,7 @@ from callbridge.agents.openai_agents.model import Asked, CallModel
 from callbridge.agents.openai_agents.plain_tools import tool_runs
 from callbridge.agents.openai_agents.session import CallSession
 from callbridge.agents.openai_agents.telling import CHARACTERS_EACH, function_call
-from callbridge.agents.texts import asked_about
+from callbridge.agents.texts import NoAnswer, asked_about
 from callbridge.agents.tools.leash import Leash
 from callbridge.agents.tools.tool import ToolRefused, ToolResult, success
 from callbridge.call.agent_facts import GuestChanged
@@ -221,6 +221,8 @@ async def _read_by(
 
 def _reason(error: BaseException) -> str:
     """What was raised, and where. What it says may be about the caller."""
+    if isinstance(error, NoAnswer):
+        return error.why
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
