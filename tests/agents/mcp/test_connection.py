@@ -148,6 +148,19 @@ async def test_a_server_that_floods_is_heard_no_more(way: Literal["stdio", "http
 
 
 @pytest.mark.heavy
+@pytest.mark.parametrize("way", ["stdio", "http"])
+async def test_a_server_that_sends_very_much_is_heard_no_more(
+    way: Literal["stdio", "http"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each message is within its bound."""
+    monkeypatch.setattr(bounds, "BYTES_MAX", 20_000)
+    async with served(way) as server, linked(server) as link:
+        await link.changes()
+        assert (await link.run("huge")).outcome.is_fault
+        assert await until(lambda: link.connection.trouble == "it has sent more than 19 KiB in 10 s")
+
+
+@pytest.mark.heavy
 async def test_a_server_that_changes_often_is_asked_seldom() -> None:
     """Each change costs every call an update of its session."""
     async with served("stdio") as server, linked(server) as link:

@@ -20,6 +20,34 @@ WITHIN_S: Final = 10.0
 """More than 50 messages a second, for ten seconds, are nothing that anybody needs: each costs 0.1 ms."""
 
 
+BYTES_MAX: Final = 16 * 1024 * 1024
+"""Of all messages within the same time: to read them takes a sixth of a second, piece by piece."""
+
+
+class Volume:
+    """The bytes that come from a server over one connection, counted.
+
+    Args:
+        ended: told once there are too many, with the reason.
+        now: a monotonic clock, in seconds.
+    """
+
+    def __init__(self, ended: Callable[[str], None], now: Callable[[], float] = time.monotonic) -> None:
+        self._ended, self._now = ended, now
+        self._since, self._bytes = now(), 0
+
+    def is_too_much(self, more: int) -> bool:
+        """Whether it is, with so many more."""
+        now = self._now()
+        if now - self._since > WITHIN_S:
+            self._since, self._bytes = now, 0
+        self._bytes += more
+        if self._bytes <= BYTES_MAX:
+            return False
+        self._ended(f"it has sent more than {BYTES_MAX // 1024} KiB in {WITHIN_S:g} s")
+        return True
+
+
 class Metered:
     """What comes from a server, counted: one that sends too much is heard no more.
 

@@ -125,7 +125,7 @@ class Connection:
     async def live_once(self) -> None:
         """From its first word to its last one. `trouble` says afterwards why that was."""
         place = self.server.place
-        way = OverStdio(place, self._ended) if isinstance(place, Command) else OverHttp(place)
+        way = OverStdio(place, self._ended) if isinstance(place, Command) else OverHttp(place, self._ended)
         self._why_ended, self._heard = "", None
         try:
             await self._speak(way)

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from typing import TYPE_CHECKING, Final
 
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
 
 from callbridge.agents.http.sending import tls_context
-from callbridge.agents.mcp.bounds import MESSAGE_BYTES_MAX
+from callbridge.agents.mcp.bounds import MESSAGE_BYTES_MAX, Volume
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from mcp.client._transport import TransportStreams
 
@@ -40,13 +41,14 @@ class OverHttp:
 
     Args:
         address: where it is.
+        ended: told why nothing more is read, where the reason is ours.
     """
 
     last_words: Final = ""
     """It prints nothing that we could see."""
 
-    def __init__(self, address: Address) -> None:
-        self._address = address
+    def __init__(self, address: Address, ended: Callable[[str], None]) -> None:
+        self._address, self._ended = address, ended
 
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[TransportStreams]:
@@ -56,7 +58,9 @@ class OverHttp:
             headers={"User-Agent": "callbridge", **own, "Accept-Encoding": "identity"},
             # A stream is silent for as long as nothing happens. Who waits for an answer has a time for it.
             timeout=httpx2.Timeout(CONNECT_S, read=None),
-            transport=_Bounded(httpx2.AsyncHTTPTransport(verify=tls_context(), trust_env=False)),
+            transport=_Bounded(
+                httpx2.AsyncHTTPTransport(verify=tls_context(), trust_env=False), Volume(self._ended)
+            ),
             trust_env=False,
         )
         speaking = streamable_http_client(
@@ -72,8 +76,8 @@ class _Bounded(httpx2.AsyncBaseTransport):
     The library would end the whole connection, and with it what other calls wait for.
     """
 
-    def __init__(self, network: httpx2.AsyncBaseTransport) -> None:
-        self._network = network
+    def __init__(self, network: httpx2.AsyncBaseTransport, volume: Volume) -> None:
+        self._network, self._volume = network, volume
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if request.method == "DELETE":
@@ -91,27 +95,29 @@ class _Bounded(httpx2.AsyncBaseTransport):
         if response.status_code >= _ERRORS_FROM and response.status_code != 404 and "json" not in kind:
             await response.aclose()
             return _error(BROKE_OFF, f"the server has answered with HTTP {response.status_code}")
-        if not kind.startswith("text/event-stream"):  # The events of a stream have a bound each.
-            assert isinstance(response.stream, httpx2.AsyncByteStream)
-            response.stream = _Short(response.stream)
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        has_events = kind.startswith("text/event-stream")  # They have a bound each.
+        response.stream = _Body(response.stream, math.inf if has_events else MESSAGE_BYTES_MAX, self._volume)
         return response
 
     async def aclose(self) -> None:
         await self._network.aclose()
 
 
-class _Short(httpx2.AsyncByteStream):
-    """A body, up to the bound."""
+class _Body(httpx2.AsyncByteStream):
+    """A body, up to the bound of its own and that of all."""
 
-    def __init__(self, body: httpx2.AsyncByteStream) -> None:
-        self._body = body
+    def __init__(self, body: httpx2.AsyncByteStream, bytes_max: float, volume: Volume) -> None:
+        self._body, self._bytes_max, self._volume = body, bytes_max, volume
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         size = 0
         async for part in self._body:
             size += len(part)
-            if size > MESSAGE_BYTES_MAX:
-                raise httpx2.StreamError(f"the answer has more than {MESSAGE_BYTES_MAX} bytes")
+            if size > self._bytes_max:
+                raise httpx2.StreamError(f"the answer has more than {self._bytes_max} bytes")
+            if self._volume.is_too_much(len(part)):
+                raise httpx2.StreamError("the server has sent too much")
             yield part
 
     async def aclose(self) -> None:

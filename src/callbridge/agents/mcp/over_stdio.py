@@ -18,7 +18,7 @@ from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
-from callbridge.agents.mcp.bounds import MESSAGE_BYTES_MAX
+from callbridge.agents.mcp.bounds import MESSAGE_BYTES_MAX, Volume
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -104,9 +104,10 @@ class OverStdio:
 
         A program that writes into a full pipe does not end.
         """
+        volume = Volume(self._ended)
         try:
             async with messages:
-                while line := await stdout.readline():
+                while (line := await stdout.readline()) and not volume.is_too_much(len(line)):
                     # Also what is none: so it counts, and others get their turn.
                     await messages.send(_message(line))
         except ValueError:
