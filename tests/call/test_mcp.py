@@ -8,6 +8,7 @@ import pytest
 
 import vocabulary as v
 from callbridge.call import actions as a
+from callbridge.call.events import ToolFinished
 from callbridge.call.facts import Noted, Remembered, ToolUsed
 from callbridge.call.limits import Limits
 from callbridge.call.mcp import KNOWN_MAX
@@ -197,6 +198,14 @@ class TestApprovals:
             if isinstance(output, a.SendToModel) and isinstance(output.command, commands.CreateItem)
         ]
         assert [item.approve for item in answers if isinstance(item, commands.McpApproval)] == [False]
+
+    def test_where_nobody_can_decide_the_caller_does_not_wait(self) -> None:
+        """The agent whose server it is has handed the caller over meanwhile."""
+        book = self.asked()
+        book.rig.feed(ToolFinished("mcpr_1", "mcp_approval", "{}", 0, outcome=ToolOutcome.REFUSED))
+        began_at, reason = book.rig.seconds, "nobody has decided in time"
+        assert book >> deadline(Timer.MCP) << (decides(Id(), approve=False, reason=reason), v.ask())
+        assert book.rig.seconds - began_at < 1
 
     @pytest.mark.parametrize(
         ("count", "size", "name"),

@@ -221,6 +221,12 @@ class McpCalls:
         if approval is not None and not approval.is_given:
             self._decide(event.request_id, event.reason, now, is_given=event.is_given)
 
+    def work_ended(self, work_id: str, now: float) -> None:
+        """A work of the agent's is over: if it was to decide, it has by now, or nobody will."""
+        approval = self._tools.approvals.get(work_id)
+        if approval is not None and not approval.is_given:
+            approval.until = min(approval.until, now + OUTPUT_FOLLOWS_S)
+
     def _decide(self, request_id: str, reason: str, now: float, *, is_given: bool) -> None:
         item_id = self._out.next_item_id()
         answer = McpApproval(item_id, request_id, is_given, reason or None)

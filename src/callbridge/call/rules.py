@@ -168,6 +168,7 @@ def caller_transcribed_late(parts: Parts, event: rt.CallerTranscript, now: float
 def tool_finished(parts: Parts, event: e.ToolFinished, now: float) -> None:
     """A tool answered."""
     parts.waiting_sound.tool_answered(event.call_id)
+    parts.mcp.work_ended(event.call_id, now)
     is_granted = parts.ladder.tool_finished(event, now) and parts.sessions.stands
     if is_granted and event.wish is not None and parts.endings.leaving_for is None:
         parts.endings.leave_for(event.wish, now)
