@@ -22,11 +22,14 @@ from agents.realtime import (
 )
 from structlog.testing import capture_logs
 
+from callbridge.agents.guardrails.in_call import TRIPS_MAX
 from callbridge.agents.openai_agents import model as models
 from callbridge.agents.openai_agents.model import CallModel
 from callbridge.agents.tools.toolbox import TOOLS_MAX
 from callbridge.agents.wants import Wants
 from callbridge.call import wants as w
+from callbridge.call.facts import GuardrailTripped
+from callbridge.call.wishes import HangUp
 
 if TYPE_CHECKING:
     from agents.realtime import RealtimeModelEvent
@@ -86,6 +89,30 @@ async def test_a_guardrail_stops_the_response_that_it_looked_at_and_no_other() -
     assert "guardrail triggered: no discount" in stopped.tells
     await asyncio.sleep(0)
     assert rig.wanted() == [], "once"
+
+
+async def test_a_trip_counts_where_it_has_stopped_something_or_all_was_heard() -> None:
+    rig = Rig()
+
+    async def trips(*, was_cut: bool, heard: int, withheld: int) -> list[Any]:
+        rig.says("resp_1", "item_1")
+        await rig.model.send_event(interrupt("resp_1"))
+        await rig.model.send_event(RealtimeModelSendUserInput(user_input="guardrail triggered: all"))
+        (stopped,) = rig.wanted()
+        rig.model.tripped(GuardrailTripped("all", "another", True, 0, 9, 0, 9))
+        rig.model.tripped(GuardrailTripped("all", "item_1", was_cut, 0, 0, heard, withheld))
+        return [stopped, *rig.wanted()]
+
+    for _ in range(TRIPS_MAX):  # The caller had interrupted it.
+        assert len(await trips(was_cut=False, heard=3, withheld=9)) == 1
+    stopped, told = await trips(was_cut=False, heard=12, withheld=0)
+    assert told == w.AgentTells(stopped.tells), "they have heard it"
+    for _ in range(TRIPS_MAX - 2):
+        assert len(await trips(was_cut=True, heard=3, withheld=9)) == 1
+    stopped, wish = await trips(was_cut=True, heard=3, withheld=9)
+    assert (stopped.is_answered, wish) == (True, w.WishSet(HangUp()))
+    assert "say goodbye" in stopped.tells
+    assert not (await trips(was_cut=True, heard=3, withheld=9))[0].is_answered
 
 
 @pytest.mark.parametrize("sent", [interrupt("resp_9"), interrupt("resp_1", cancel_response_only=True)])
