@@ -579,9 +579,30 @@ class Calls(RuleBasedStateMachine):
 
     def share_heard(self, response_id: str, heard: dict[str, float]) -> float:
         """How much was heard of what left for the phone of a response."""
-        items = [item_id for item_id in heard if item_id.startswith(f"{response_id}_item_")]
+        begun_later = self.begun_behind_protection()
+        items = [
+            item_id
+            for item_id in heard
+            if item_id.startswith(f"{response_id}_item_") and item_id not in begun_later
+        ]
         sent_bytes = sum(self.seen.sent_ms[item_id] for item_id in items) * mulaw.BYTES_PER_MS
         return sum(heard[item_id] for item_id in items) / sent_bytes if sent_bytes else 0.0
+
+    def begun_behind_protection(self) -> set[str]:
+        """Items that began when the session could be interrupted again.
+
+        A greeting that was made and heard to its end, as far as anybody could know, may get one more: that is
+        an answer like any other.
+        """
+        if self.plan.is_greeting_interruptible:
+            return set()  # Then no session was ever protected.
+        is_over, items = False, set[str]()
+        for _, event, outputs in self.log:
+            if is_over and isinstance(event, rt.OutputItemAdded):
+                items.add(event.item.id)
+            for output in outputs:
+                is_over = _allows_interruptions(output, before=is_over)
+        return items
 
     def check_that_the_model_remembers_what_was_heard(self) -> None:
         heard_bytes = self.phone.clear(self.rig.now + 60)
@@ -609,6 +630,14 @@ class Calls(RuleBasedStateMachine):
         for now, event, outputs in self.log:
             again.now = now
             assert again.feed(event) == outputs
+
+
+def _allows_interruptions(output: Output, *, before: bool) -> bool:
+    match output:
+        case a.SendToModel(commands.UpdateSession(session=session)):
+            return bool(session.audio.input.turn_detection.interrupt_response)
+        case _:
+            return before
 
 
 class Seen:
