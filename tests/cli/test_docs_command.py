@@ -54,6 +54,7 @@ def test_a_part_is_printed_by_a_word_of_its_heading() -> None:
 # --- The examples ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("heading", sources(GUIDE))
 def test_each_example_of_the_guide_is_a_call_that_passes(heading: str) -> None:
     tests = {name: made for name, made in vars(module_of(GUIDE, heading)).items() if name.startswith("test_")}

@@ -108,6 +108,7 @@ def assert_one_voice_and_format(journal: Journal) -> None:
     assert journal.session["instructions"].startswith(BILLING)
 
 
+@pytest.mark.heavy
 async def test_an_exact_sentence_is_said_by_the_other_agent() -> None:
     rng = random.Random(12)
     desk = desk_and_billing()

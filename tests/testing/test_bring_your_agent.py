@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +15,20 @@ from documented import example, module_of, sources
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-for needed in ("agents", "mcp", "langgraph"):
-    pytest.importorskip(needed, reason="pip install 'callbridge[openai-agents,mcp,examples]'")
+pytest.importorskip("agents.realtime", reason="the OpenAI Agents SDK is an extra: callbridge[openai-agents]")
+if not all(map(find_spec, ("mcp", "langgraph"))):
+    pytest.skip("pip install 'callbridge[mcp,examples]'", allow_module_level=True)
 
 PAGE = "docs/bring-your-agent.md"
 SDK, MCP, LANGGRAPH = "OpenAI Agents SDK", "MCP servers", "LangGraph, and anything that answers text"
 
 
+@pytest.mark.heavy
 def test_each_example_is_played() -> None:
     assert set(sources(PAGE)) == {SDK, MCP, LANGGRAPH}
 
 
+@pytest.mark.heavy
 async def test_an_agent_of_the_sdks_documentation_answers(line: Line) -> None:
     agent = module_of(PAGE, SDK).agent
     call = await line.call(agent, caller=["What can you do?"], model=["Hello!", "I answer the telephone."])
@@ -48,6 +52,7 @@ def my_graph() -> Iterator[ModuleType]:
     del sys.modules["my_graph"]
 
 
+@pytest.mark.heavy
 async def test_a_graph_is_asked(line: Line, my_graph: ModuleType) -> None:
     call = await line.call(
         module_of(PAGE, LANGGRAPH).agent,
@@ -64,6 +69,7 @@ async def test_a_graph_is_asked(line: Line, my_graph: ModuleType) -> None:
     call.expect.no_complaints()
 
 
+@pytest.mark.heavy
 async def test_the_readmes_office_is_asked(line: Line) -> None:
     agent = module_of("README.md", "Write an agent").agent  # The `bakery` that its example imports.
     module_of("README.md", "Bring your agent")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 
 from callbridge.testing import Calls, Line, Says
 from documented import example
 
-pytest.importorskip("langgraph", reason="pip install 'callbridge[examples]'")
+if find_spec("langgraph") is None:  # To import it takes longer than these tests, which a push does not run.
+    pytest.skip("pip install 'callbridge[examples]'", allow_module_level=True)
+
+pytestmark = pytest.mark.heavy
 
 
 async def test_the_caller_hears_how_far_it_is_and_the_graph_remembers_the_call(line: Line) -> None:

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from callbridge.agents.tools.tool import ToolResult
     from callbridge.testing import PlayedCall
 
+# A push plays `e2e/test_openai_agents.py`, and the other files here.
+pytestmark = pytest.mark.heavy
+
 CARD = "4111" * 4
 NOT_APPROVED = re.compile("openai_agents_not_approved")
 
