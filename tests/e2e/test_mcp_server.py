@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-pytest.importorskip("mcp")
+pytest.importorskip("mcp.client")
 
 import httpx2
 from mcp import Client

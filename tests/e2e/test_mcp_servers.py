@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import structs
 
-pytest.importorskip("mcp", reason="the extra mcp is not installed")
+pytest.importorskip("mcp.client", reason="the extra mcp is not installed")
 
 import mcp_server
 from callbridge import Agent, McpServer

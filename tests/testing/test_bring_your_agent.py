@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytest.importorskip("agents.realtime", reason="the OpenAI Agents SDK is an extra: callbridge[openai-agents]")
-if not all(map(find_spec, ("mcp", "langgraph"))):
+if not all(map(find_spec, ("mcp_types", "langgraph"))):
     pytest.skip("pip install 'callbridge[mcp,examples]'", allow_module_level=True)
 
 PAGE = "docs/bring-your-agent.md"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-pytest.importorskip("mcp", reason="the extra mcp is not installed")
+pytest.importorskip("mcp.client", reason="the extra mcp is not installed")
 
 import mcp_server
 from callbridge.agents.mcp import bounds

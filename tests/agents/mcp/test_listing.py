@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
-pytest.importorskip("mcp", reason="the extra mcp is not installed")
+pytest.importorskip("mcp.client", reason="the extra mcp is not installed")
 
 from callbridge import AgentFault, McpServer
 from callbridge.agents.mcp.listing import ALL_BYTES_MAX, TOOLS_MAX, Found, Listed, tools_of

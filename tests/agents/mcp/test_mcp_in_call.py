@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-pytest.importorskip("mcp", reason="the extra mcp is not installed")
+pytest.importorskip("mcp.client", reason="the extra mcp is not installed")
 
 from callbridge import Agent, McpServer
 from callbridge.agents.in_call import AgentInCall

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-pytest.importorskip("mcp")
+pytest.importorskip("mcp.client")
 
 from mcp import Client, MCPError
 

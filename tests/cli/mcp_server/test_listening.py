@@ -12,7 +12,7 @@ import httpx
 import pytest
 import structlog
 
-pytest.importorskip("mcp")
+pytest.importorskip("mcp.client")
 
 import httpx2
 from mcp import Client

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("mcp", reason="the extra mcp is not installed")
+pytest.importorskip("mcp.client", reason="the extra mcp is not installed")
 
 from callbridge import Agent, McpServer
 from callbridge.agents.choosing.choice import Roster
