@@ -9,6 +9,7 @@ import structlog
 
 from callbridge.agents.abilities import PREPARED_WITHIN_S, Hearing, Preparing, Running, Watching
 from callbridge.agents.texts import NoAnswer
+from callbridge.call.listening import together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -82,24 +83,12 @@ class AllAbilities:
     @property
     def hearer(self) -> Callable[[Literal["agent", "caller"], str, str], None] | None:
         """Who is to be told both sides' words as they come; None where none of them listens."""
-        hearing = [one.hears for one in self._abilities if isinstance(one, Hearing)]
-
-        def hear(by: Literal["agent", "caller"], item_id: str, words: str) -> None:
-            for hears in hearing:
-                hears(by, item_id, words)
-
-        return hear if hearing else None
+        return together(one.hears for one in self._abilities if isinstance(one, Hearing))
 
     @property
     def watcher(self) -> Callable[[ServerEvent], None] | None:
         """Who is to be told what the model says; None where none of them watches."""
-        watching = [one.model_says for one in self._abilities if isinstance(one, Watching)]
-
-        def watch(event: ServerEvent) -> None:
-            for model_says in watching:
-                model_says(event)
-
-        return watch if watching else None
+        return together(one.model_says for one in self._abilities if isinstance(one, Watching))
 
     # --- When they run
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Literal, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import structlog
 
@@ -28,6 +28,7 @@ from callbridge.call.entrance import Entrance, MakeMachine
 from callbridge.call.fact_base import BaseFact
 from callbridge.call.facts import Fact, StreamEnded
 from callbridge.call.flood import PhoneRate
+from callbridge.call.listening import together
 from callbridge.call.machine import CallMachine
 from callbridge.call.phases import Phase
 from callbridge.wire import media_streams, realtime_commands, realtime_events
@@ -230,13 +231,7 @@ class Bridge:
     def _share_words(self) -> None:
         """With whoever wants them: of most calls that is nobody."""
         agent = None if self._agent is None else self._agent.hearer
-        hearers = [hear for hear in (self._follower, agent) if hear is not None]
-
-        def hear_all(by: Literal["agent", "caller"], item_id: str, words: str) -> None:
-            for hear in hearers:
-                hear(by, item_id, words)
-
-        self.relay.hear_words(hear_all if len(hearers) > 1 else next(iter(hearers), None))
+        self.relay.hear_words(together((self._follower, agent)))
 
     def stop(self) -> None:
         """The process stops: what the call still waits for is of no use any more."""
