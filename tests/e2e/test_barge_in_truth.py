@@ -110,7 +110,7 @@ async def test_the_model_remembers_what_was_heard(figures: Callable[[str], None]
     assert measured.cuts >= 40
     assert_moments_were_of_all_kinds(measured.calls)
     for call in measured.calls:
-        assert_nothing_was_disturbed(call, within_ms=ERROR_MS_P95 + machine.late_ms)
+        assert_nothing_was_disturbed(call, within_ms=ERROR_MS_P95 + machine.loop_late_ms)
 
 
 @dataclass
