@@ -132,7 +132,7 @@ async def _measure_generator(bench: Bench, wishes: Wishes, status: Status) -> li
 
 
 async def _measure_bridges(bench: Bench, toolchain: Toolchain, wishes: Wishes, status: Status) -> list[Run]:
-    toolchain.prepare(wishes.bridges)
+    toolchain.prepare(tool for bridge in wishes.bridges for tool in bridge.tools)
     runs: list[Run] = []
     for number, case in enumerate(wishes.cases, start=1):
         status.update(f"{number} of {len(wishes.cases)}: {case}")

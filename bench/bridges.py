@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import callbridge
 from bench.calls import ACCOUNT_SID, AUTH_TOKEN
+from bench.toolchain import BASELINES
 from callbridge.telephony.signatures import sign
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ WITH_AGENT: Final = "with-agent"
 WITH_RECORDS: Final = "with-records"
 WITH_RECORDING: Final = "with-recording"
 WITH_WORKERS: Final = "with-workers"
-BASELINES: Final = Path(__file__).parent / "baselines"
 SOURCE, ROOT = Path(callbridge.__file__).parents[1], Path(__file__).parents[1]
 """Where the service and this benchmark are imported from."""
 

@@ -14,15 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench.bridges import BASELINES
 from bench.errors import BenchError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bench.bridges import BridgeKind
-
 NATIVE: Final = Path(__file__).parent / "native"
+BASELINES: Final = Path(__file__).parent / "baselines"
 _SHARED: Final = ("measure.c", "transport.c", "websocket.c")
 _PROGRAMS: Final = {
     "generator": ("generator.c", "phone_side.c", "model_side.c", *_SHARED),
@@ -64,9 +62,9 @@ class Toolchain:
     cache: Path
     with_tls: bool
 
-    def prepare(self, bridges: Iterable[BridgeKind]) -> None:
-        """Builds now what these bridges need, so that a missing tool is told before anything is measured."""
-        wanted = {"generator", *(tool for bridge in bridges for tool in bridge.tools)}
+    def prepare(self, tools: Iterable[str]) -> None:
+        """Builds these now, and what every run needs, so that what is missing is told before a run."""
+        wanted = {"generator", *tools}
         if self.with_tls:
             wanted.add("certificate")
         for name in sorted(wanted):
