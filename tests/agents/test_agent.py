@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 import callbridge
-from callbridge.agents.agent import Agent, end_call
-from callbridge.agents.fault import AgentFault
+from callbridge.agents.agent import Agent
 from callbridge.agents.tools.schema import ToolError
 from callbridge.agents.tools.tool import EndCall
-from callbridge.call.wishes import HangUp
 from tool_runs import run_tool
 
 
@@ -45,14 +41,6 @@ async def test_functions_become_tools() -> None:
     assert Agent().toolbox.names == ("end_call",), "agents share no tools"
 
 
-async def test_an_agent_can_hang_up() -> None:
-    """The model is told that the words must be heard first."""
-    result = await run_tool(Agent().toolbox, "end_call")
-    assert result.wish == HangUp()
-    assert "heard" in result.output
-    assert isinstance(await end_call(), EndCall)
-
-
 def test_a_tool_of_ones_own_may_take_the_place_of_hanging_up() -> None:
     def end_call() -> EndCall:
         """Hang up in our own way."""
@@ -62,29 +50,3 @@ def test_a_tool_of_ones_own_may_take_the_place_of_hanging_up() -> None:
         Agent(tools=[end_call])
     assert Agent(tools=[end_call], can_hang_up=False).toolbox.names == ("end_call",)
     assert repr(Agent(can_hang_up=False)) == "<Agent with tools: none>"
-
-
-@pytest.mark.parametrize(
-    ("given", "complaint"),
-    [
-        ({"name": "the clinic"}, "at most 48 letters"),
-        ({"name": "x" * 49}, "at most 48 letters"),
-        ({"time_zone": "Europe/Atlantis"}, "there is none of this name"),
-        ({"time_zone": "../etc/passwd"}, "there is none of this name"),
-        ({"time_zone": ""}, "there is none of this name"),
-        ({"tool_timeout_s": 13}, "a tool has at most 12 s"),
-        ({"tool_timeout_s": 0}, "a tool has at most 12 s"),
-        ({"spend_max": 0}, "at least 0.01"),
-        ({"person_key": "00"}, "a key is one of"),
-    ],
-)
-def test_what_cannot_be_so_is_told_at_once(given: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(AgentFault, match=complaint):
-        Agent(**given)
-
-
-def test_what_may_be_so() -> None:
-    agent = Agent(
-        name="clinic.1-b_2", time_zone="Asia/Tokyo", tool_timeout_s=12, spend_max=0.01, person_key="*"
-    )
-    assert (agent.name, agent.time_zone, agent.tool_timeout_s) == ("clinic.1-b_2", "Asia/Tokyo", 12)

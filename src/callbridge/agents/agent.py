@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 from pydantic import BaseModel
 
-from callbridge.agents.arguments import checked_servers, checked_values, language_or_fault
+from callbridge.agents.arguments import (
+    check_single_values,
+    checked_servers,
+    checked_values,
+    language_or_fault,
+)
 from callbridge.agents.capture import Form
 from callbridge.agents.fault import AgentFault
+from callbridge.agents.flow.transitions import KEYS
 from callbridge.agents.forms.users_code import handler_of
 from callbridge.agents.guardrails.guardrail import EVERY, Guardrail, Guardrails, ToolGuardrail
 from callbridge.agents.guardrails.in_call import GuardrailsInCall
+from callbridge.agents.hanging_up import end_call
 from callbridge.agents.mcp.servers import McpServer, ModelsServer, OurServer
 from callbridge.agents.menu import MenuInCall, work_of
 from callbridge.agents.pressing import press_keys_tool
 from callbridge.agents.texting.texts import SEND_TEXT
-from callbridge.agents.time_zones import is_time_zone
 from callbridge.agents.tools.given import AnyTool
 from callbridge.agents.tools.of_steps import tool, tool_of
-from callbridge.agents.tools.tool import TIMEOUT_S_MAX, EndCall, Tool
+from callbridge.agents.tools.tool import Tool
 from callbridge.agents.tools.toolbox import Toolbox
 from callbridge.agents.transfers.in_call import TransfersInCall
 from callbridge.agents.transfers.plan import TOOL, TransferPlan
@@ -49,24 +54,6 @@ if TYPE_CHECKING:
     Model = TypeVar("Model", bound=BaseModel)
 
 ReasoningEffort: TypeAlias = Literal["minimal", "low", "medium", "high", "xhigh"]
-
-_KEYS: Final = frozenset("0123456789*")
-
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,48}", re.ASCII)
-"""A name rides in the stream token."""
-
-
-class AgentError(ValueError):
-    """An agent cannot be loaded. The text says why; `where` is the traceback, if the user's code raised."""
-
-    def __init__(self, what: str, where: str = "") -> None:
-        super().__init__(what)
-        self.where = where
-
-
-def is_agent_name(name: str) -> bool:
-    """Whether an agent may be called so: it rides in the stream token."""
-    return bool(_NAME.fullmatch(name))
 
 
 class Agent:
@@ -163,32 +150,32 @@ class Agent:
         recording: Recording | None = None,
         guardrails: Iterable[Looks | AnyGuardrail] = (),
     ) -> None:
-        _check(name, time_zone, tool_timeout_s, spend_max, person_key)
-        self.instructions, self.greeting, self.name = instructions, greeting, name
-        self.voice, self.time_zone, self.model = voice, time_zone, model
-        self.language = language_or_fault(language)
-        self.turn_detection, self.reasoning_effort = turn_detection, reasoning_effort
-        self.tool_timeout_s, self.spend_max = tool_timeout_s, spend_max
-        self.values, self.summarise = checked_values(values), summarise
-        self.greeting_interruptible, self.person_key = greeting_interruptible, person_key
+        check_single_values(name, time_zone, tool_timeout_s, spend_max, person_key)
+        self.name, self.instructions, self.greeting = name, instructions, greeting
+        self.voice, self.model, self.reasoning_effort = voice, model, reasoning_effort
+        self.language, self.time_zone = language_or_fault(language), time_zone
+        self.turn_detection, self.greeting_interruptible = turn_detection, greeting_interruptible
+        self.tool_timeout_s, self.spend_max, self.person_key = tool_timeout_s, spend_max, person_key
+        self.values, self.summarise, self.analysis = checked_values(values), summarise, analysis
+        self.texts, self.flow, self.recording = texts, flow, recording
+        self.mcp_servers = checked_servers(mcp_servers)
         self.handoffs: list[Agent | Handoff] = list(handoffs)
         """To whom it may hand its callers over. More may be appended until it is served."""
-        self.analysis, self.handoff_description = analysis, handoff_description
-        self.toolbox = Toolbox()
-        self.abilities: list[MakeAbility] = []
-        """What it can do beside talking, each made anew for a call."""
-        self.keys: dict[str, AnyTool] = {}
-        """What single keys lead to."""
-        self.doubles: Mapping[str, Callable[[AnyTool], AnyTool]] = {}
-        """By the names of tools: what runs in their place, made of the tool itself. For tests."""
+        self.handoff_description = handoff_description
         self.forms: dict[str, Form[Any]] = {}
         """What it captures, by name."""
-        self.texts, self.flow, self.recording = texts, flow, recording
+        self.keys: dict[str, AnyTool] = {}
+        """What single keys lead to."""
+        self.abilities: list[MakeAbility] = []
+        """What it can do beside talking, each made anew for a call."""
+        self.doubles: Mapping[str, Callable[[AnyTool], AnyTool]] = {}
+        """By the names of tools: what runs in their place, made of the tool itself. For tests."""
+        self.toolbox = Toolbox()
         self._take_tools(tools, can_hang_up=can_hang_up, can_press_keys=can_press_keys)
-        self.mcp_servers = checked_servers(mcp_servers)
-        self._transfers = _transfer_plan(transfers, flow, self.language)
-        self.guardrails = Guardrails()
+        in_steps = ({}, {}) if flow is None else (flow.transfers, flow.entered_transfers)
+        self._transfers = TransferPlan(transfers, *in_steps, self.language)
         self._take_abilities(person_key)
+        self.guardrails = Guardrails()
         for one in guardrails:
             self._is_guarded_by(one)
 
@@ -319,8 +306,8 @@ class Agent:
         Raises:
             AgentFault: there is no such key, or it is taken.
         """
-        if key not in _KEYS or key in self.keys or key == self.person_key:
-            taken = "it leads to something already" if key in _KEYS else "a key is one of 0 to 9 and *"
+        if key not in KEYS or key in self.keys or key == self.person_key:
+            taken = "it leads to something already" if key in KEYS else "a key is one of 0 to 9 and *"
             raise AgentFault(f"key {key!r}: {taken}")
         if self.flow is not None and key in self.flow.keys:
             raise AgentFault(f"key {key!r}: it leads to a step of the flow; take another one")
@@ -435,41 +422,3 @@ class Agent:
     def __repr__(self) -> str:
         name = f" {self.name}" if self.name else ""
         return f"<Agent{name} with tools: {', '.join(self.toolbox.names) or 'none'}>"
-
-
-def _transfer_plan(transfers: Iterable[Destination], flow: Flow | None, language: str | None) -> TransferPlan:
-    if flow is None:
-        return TransferPlan(transfers, {}, {}, language)
-    return TransferPlan(transfers, flow.transfers, flow.entered_transfers, language)
-
-
-def _check(
-    name: str,
-    time_zone: str | None,
-    tool_timeout_s: float | None,
-    spend_max: float | None,
-    person_key: str,
-) -> None:
-    fits = {
-        f"agent {name!r}: a name has at most 48 letters a to z, digits, _, . and -": (
-            not name or is_agent_name(name)
-        ),
-        f"time_zone={time_zone!r}: there is none of this name; write one such as Europe/Berlin": (
-            time_zone is None or is_time_zone(time_zone)
-        ),
-        f"tool_timeout_s={tool_timeout_s}: a tool has at most {TIMEOUT_S_MAX:g} s": (
-            tool_timeout_s is None or 0 < tool_timeout_s <= TIMEOUT_S_MAX
-        ),
-        f"spend_max={spend_max}: write US dollars such as 0.50, at least 0.01": (
-            spend_max is None or 0.01 <= spend_max < 1e9
-        ),
-        f"person_key={person_key!r}: a key is one of 0 to 9 and *": not person_key or person_key in _KEYS,
-    }
-    wrong = next((what for what, is_so in fits.items() if not is_so), None)
-    if wrong is not None:
-        raise AgentFault(wrong)
-
-
-async def end_call() -> EndCall:  # Not in a thread: it is over at once.
-    """End the telephone call. Say goodbye in the same answer, before you call this."""
-    return EndCall("The call ends when your last words were heard, unless the caller speaks again.")

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from callbridge.agents.agent import AgentError
 from callbridge.agents.choosing.loading import load_roster
+from callbridge.agents.fault import AgentError
 from callbridge.agents.handoffs.graph import handoffs_of
 from callbridge.agents.tools.tool import Tool
 from callbridge.agents.transfers.destination import By

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from callbridge.agents.agent import AgentError
+from callbridge.agents.fault import AgentError
 from callbridge.observe.loop_watch import LoopWatch
 from callbridge.observe.tracing.exporting import TracesError
 from callbridge.records.errors import RecordsError

@@ -12,11 +12,12 @@ from dataclasses import replace
 import pytest
 import structlog
 
-from callbridge.agents.agent import Agent, AgentError
+from callbridge.agents.agent import Agent
 from callbridge.agents.choosing import choice
 from callbridge.agents.choosing.choice import Choose, Chosen, Roster
 from callbridge.agents.choosing.gathering import roster_of
 from callbridge.agents.context import About, Call, Caller
+from callbridge.agents.fault import AgentError
 from callbridge.agents.tools.threads import THREADS
 
 ABOUT = About("CA1", Caller("+14155550100"), "+14155550199", {"agent": "clinic"})

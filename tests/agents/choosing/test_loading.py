@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from callbridge.agents.agent import Agent, AgentError
+from callbridge.agents.agent import Agent
 from callbridge.agents.choosing.choice import Roster
 from callbridge.agents.choosing.loading import load_roster
 from callbridge.agents.context import About, Caller
+from callbridge.agents.fault import AgentError
 from callbridge.agents.handoffs.graph import handoffs_of
 
 MODULE = "agent_of_this_test"

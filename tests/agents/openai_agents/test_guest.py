@@ -17,10 +17,10 @@ from agents.realtime import RealtimeAgent, RealtimeRunner, realtime_handoff
 from agents.realtime.testing import ScriptedRealtimeModel
 
 from callbridge import Agent, AgentFault, Roster, SemanticVad, ServerVad
-from callbridge.agents.agent import AgentError
 from callbridge.agents.choosing.gathering import roster_of
 from callbridge.agents.choosing.loading import load_roster
 from callbridge.agents.context import About, Caller
+from callbridge.agents.fault import AgentError
 from callbridge.agents.openai_agents.hosting import OfAgent
 from callbridge.agents.openai_agents.settings import as_ours
 from callbridge.agents.tools.schema import ToolError

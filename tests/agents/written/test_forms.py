@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from callbridge.agents.agent import AgentError
+from callbridge.agents.fault import AgentError
 from callbridge.agents.written.reading import read_agent
 from callbridge.call.outcomes import ToolOutcome
 from form_rig import FormCall

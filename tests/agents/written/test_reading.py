@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from callbridge.agents.agent import AgentError
 from callbridge.agents.detection import ServerVad
+from callbridge.agents.fault import AgentError
 from callbridge.agents.tools.tool import Manner
 from callbridge.agents.written.reading import read_agent
 from pharmacies import EXAMPLE

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from callbridge.agents.agent import AgentError
+from callbridge.agents.fault import AgentError
 from callbridge.agents.written.reading import read_agent
 from callbridge.call import agent_facts, facts, wishes
 from callbridge.call import wants as w

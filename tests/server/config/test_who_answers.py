@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from callbridge.agents.agent import AgentError
+from callbridge.agents.fault import AgentError
 from callbridge.server.config.who_answers import who_answers
 from desks import made_settings
 

@@ -16,8 +16,9 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 import callbridge
-from callbridge.agents.agent import Agent, AgentError
+from callbridge.agents.agent import Agent
 from callbridge.agents.choosing.choice import Roster
+from callbridge.agents.fault import AgentError
 from callbridge.server.config import addresses
 from callbridge.server.config.clip import ClipError
 from callbridge.server.http import app as app_module

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import structlog
 
-from callbridge.agents.agent import Agent, AgentError, is_agent_name
+from callbridge.agents.agent import Agent
+from callbridge.agents.arguments import is_agent_name
 from callbridge.agents.choosing.called_numbers import ANY, is_number, spelled
 from callbridge.agents.choosing.guests import Guests
 from callbridge.agents.context import Call
-from callbridge.agents.fault import AgentFault
+from callbridge.agents.fault import AgentError, AgentFault
 from callbridge.agents.handoffs.graph import agents_from
 from callbridge.agents.texts import NoAnswer, asked_about
 from callbridge.agents.values import stored

@@ -10,9 +10,11 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from callbridge.agents.agent import Agent, AgentError, is_agent_name
+from callbridge.agents.agent import Agent
+from callbridge.agents.arguments import is_agent_name
 from callbridge.agents.choosing.choice import Choose, Roster
 from callbridge.agents.choosing.guests import Guests
+from callbridge.agents.fault import AgentError
 from callbridge.agents.texts import function_in
 
 if TYPE_CHECKING:

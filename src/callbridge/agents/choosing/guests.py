@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from callbridge.agents.agent import Agent, AgentError
-from callbridge.agents.fault import AgentFault
+from callbridge.agents.agent import Agent
+from callbridge.agents.fault import AgentError, AgentFault
 from callbridge.agents.openai_agents.recognising import is_guest
 from callbridge.agents.tools.schema import ToolError
 

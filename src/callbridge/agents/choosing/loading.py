@@ -8,9 +8,10 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from callbridge.agents.agent import Agent, AgentError
+from callbridge.agents.agent import Agent
 from callbridge.agents.choosing.choice import Roster
 from callbridge.agents.choosing.gathering import add_to, roster_of
+from callbridge.agents.fault import AgentError
 from callbridge.agents.handoffs.handoff import Handoff
 from callbridge.agents.openai_agents.recognising import INSTALL, SDK, is_guest
 from callbridge.agents.written.reading import WrittenAgent, read_agent

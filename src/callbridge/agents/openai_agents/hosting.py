@@ -8,7 +8,8 @@ import structlog
 from agents import Handoff
 from agents.realtime import OpenAIRealtimeWebSocketModel, RealtimeAgent, RealtimeRunner, realtime_handoff
 
-from callbridge.agents.agent import Agent, is_agent_name
+from callbridge.agents.agent import Agent
+from callbridge.agents.arguments import is_agent_name
 from callbridge.agents.fault import AgentFault
 from callbridge.agents.guest import Guest
 from callbridge.agents.openai_agents.graph import reachable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from callbridge.agents.agent import AgentError
+from callbridge.agents.fault import AgentError
 from callbridge.agents.written.faults import Fault, faults_of_reading, told
 from callbridge.agents.written.file_model import AgentFile
 from callbridge.agents.written.key_lines import key_lines, line_of

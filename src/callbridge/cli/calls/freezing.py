@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from callbridge.agents.agent import AgentError
+from callbridge.agents.fault import AgentError
 from callbridge.cli.call_names import named_sid
 from callbridge.cli.calls.of_dev import OfDev, settings_for
 from callbridge.cli.records_database import records_database

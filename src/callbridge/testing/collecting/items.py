@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from callbridge.agents.agent import AgentError
+from callbridge.agents.fault import AgentError
 from callbridge.testing.collecting.artefacts import SPEECH_OPTION, folder_of
 from callbridge.testing.saving import save_call
 from callbridge.testing.scenarios.file_model import SUFFIX

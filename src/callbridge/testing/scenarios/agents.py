@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from callbridge.agents.agent import AgentError
 from callbridge.agents.choosing.loading import load_roster
+from callbridge.agents.fault import AgentError
 from callbridge.server.config.settings import find_variables
 
 if TYPE_CHECKING:
