@@ -75,6 +75,14 @@ billing = Agent(name="billing", handoff_description="Questions about bills.", ca
 desk = Agent(name="desk", can_hang_up=False)
 desk.handoffs.append(Handoff(billing, input_type=Booking, say="This is billing."))
 billing.handoffs.append(desk)
+
+@desk.guardrail(say="Let us talk about bread.")
+def no_rivals(text: str) -> bool:
+    "Other bakeries are not talked about."
+    return "Mill Lane" in text
+
+@desk.tool_guardrail
+def small_orders(tool: str, arguments: dict) -> None: ...
 '''
 
 DRAWING = """\
@@ -96,6 +104,11 @@ Handoffs
   transfer_to_billing(name: string, weeks: list of integer (may be left out)): billing
     Questions about bills.
     says: This is billing.
+
+Guardrails
+  no_rivals: Other bakeries are not talked about.
+    says: Let us talk about bread.
+  small_orders, of tools
 
 Agent billing
   instructions: (from the settings)

@@ -97,6 +97,7 @@ def lines_of(name: str, agent: Agent) -> Iterator[str]:
     yield from _part("Transfers", (line for one in agent.destinations.values() for line in _destination(one)))
     yield from _part("Handoffs", _handoffs(agent))
     yield from _part("MCP servers", _servers(agent))
+    yield from _part("Guardrails", _guardrails(agent))
     yield from _part("Keys", _keys(agent))
     if agent.flow is not None:
         for step in agent.flow.plan.steps:
@@ -168,6 +169,16 @@ def _servers(agent: Agent) -> Iterator[str]:
         approval = theirs.approval if isinstance(theirs.approval, str) else "as a function says"
         yield f"{theirs.name}: {theirs.shown_url}, by the model's side"
         yield f"  tools: {allowed}; approval: {approval}"
+
+
+def _guardrails(agent: Agent) -> Iterator[str]:
+    """What looks at its words, and at its tools before they run."""
+    for one in agent.guardrails.of_words:
+        yield f"{one.name}{': ' if one.about else ''}{one.about}"
+        if one.say:
+            yield f"  says: {one.say}"
+    for other in agent.guardrails.of_tools:
+        yield f"{other.name}, of tools{': ' if other.about else ''}{other.about}"
 
 
 def _keys(agent: Agent) -> Iterator[str]:

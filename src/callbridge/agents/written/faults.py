@@ -69,6 +69,8 @@ def _words(detail: ErrorDetails, path: KeyPath, data: Any, model: type[BaseModel
     match detail["type"]:
         case "missing" | "union_tag_not_found":
             return "it is missing" if detail["type"] == "missing" else "say `type`"
+        case "union_tag_invalid":
+            return f"`type` is one of {detail['ctx']['expected_tags']}"
         case "extra_forbidden":
             names = _names_at(path[:-1], data, model)
             close = difflib.get_close_matches(str(path[-1]), names, 1)

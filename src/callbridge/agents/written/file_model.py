@@ -16,7 +16,9 @@ from callbridge.agents.languages.codes import checked_language
 from callbridge.agents.time_zones import is_time_zone
 from callbridge.agents.written.flow_tables import WrittenStep, WrittenWay
 from callbridge.agents.written.form_tables import FieldName, WrittenForm
+from callbridge.agents.written.guardrail_tables import WrittenGuardrail
 from callbridge.agents.written.handoff_tables import AgentName, WrittenHandoff
+from callbridge.agents.written.mcp_tables import WrittenServer
 from callbridge.agents.written.recording_tables import WrittenRecording
 from callbridge.agents.written.request_tables import WrittenTool
 from callbridge.agents.written.tables import Words, Written
@@ -93,6 +95,10 @@ class AgentFile(Written):
     """Other agents of the folder to whom it may hand its callers over within the call, by name."""
     handoff_description: str = ""
     """What it is for, as the agents read it that may hand over to it."""
+    mcp_servers: list[WrittenServer] = Field(default_factory=list)
+    """MCP servers whose tools it has beside its own."""
+    guardrails: list[WrittenGuardrail] = Field(default_factory=list)
+    """What it may not say."""
     texts: WrittenTexts | None = None
     """Which text messages it may send. Without it, none."""
     recording: WrittenRecording | None = None

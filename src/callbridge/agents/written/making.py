@@ -14,6 +14,8 @@ from callbridge.agents.transfers.plan import TOOL
 from callbridge.agents.written.file_model import SilenceDetection
 from callbridge.agents.written.flows import flow_of
 from callbridge.agents.written.forms import form_of
+from callbridge.agents.written.guardrails import guardrails_of
+from callbridge.agents.written.mcp_servers import servers_of
 from callbridge.agents.written.requests import tool_of
 from callbridge.agents.written.transfers import destination_of
 from callbridge.agents.written.workshop import Workshop
@@ -64,6 +66,8 @@ def agent_of(
     people = [destination_of(workshop, name, one) for name, one in file.transfers.items()]
     texts, flow = _texts_of(workshop, file), None
     recording = _recording_of(workshop, file)
+    servers = list(servers_of(workshop, file.mcp_servers))
+    guardrails = list(guardrails_of(workshop, file.guardrails))
     if not workshop.faults:
         names = {*everywhere, *_given_tools(file), *([TOOL] if people else [])}
         flow = flow_of(workshop, file, tools, usable, names)
@@ -80,6 +84,8 @@ def agent_of(
                 transfers=[one for one in people if one is not None],
                 texts=texts,
                 recording=recording,
+                mcp_servers=servers,
+                guardrails=guardrails,
                 **given,
             )
             _add_forms(agent, file, usable)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from callbridge.agents.http.parameters import Parameter, is_of_kind
 from callbridge.agents.http.recipe import WITH_BODY, Recipe
-from callbridge.agents.http.secrets import names_a_secret
 from callbridge.agents.http.tool import http_tool
 from callbridge.agents.tools.schema import ToolError
 from callbridge.agents.tools.tool import Manner
@@ -20,11 +19,6 @@ if TYPE_CHECKING:
     from callbridge.agents.written.key_lines import KeyPath
     from callbridge.agents.written.request_tables import WrittenDelivery, WrittenParameter, WrittenTool
     from callbridge.agents.written.workshop import Workshop
-
-_SECRET_HEADERS: Final = frozenset(
-    {"authorization", "cookie", "x-api-key", "api-key", "apikey", "x-auth-token"}
-)
-"""What stands in these is a secret. In the file everybody would read it who reads the agent."""
 
 
 def tool_of(
@@ -74,7 +68,7 @@ def _manner_of(tool: WrittenTool, timeout_s: float | None) -> Manner:
 def recipe_of(workshop: Workshop, path: KeyPath, request: WrittenTool | WrittenDelivery) -> Recipe:
     """How its requests are made."""
     in_path = Recipe(request.method, request.url).in_path
-    headers = {name: _header(workshop, path, name, value) for name, value in request.headers.items()}
+    headers = {name: workshop.header(path, name, value) for name, value in request.headers.items()}
     parameters = []
     for name, one in request.parameters.items():
         where = (*path, "parameters", name)
@@ -95,14 +89,6 @@ def wanted_of(workshop: Workshop, path: KeyPath, result: str | dict[str, str]) -
         if (found := workshop.path((*path, name), text)) is not None:
             wanted[name] = found
     return wanted
-
-
-def _header(workshop: Workshop, path: KeyPath, name: str, value: str) -> str:
-    where = (*path, "headers", name)
-    if name.lower() in _SECRET_HEADERS and not names_a_secret(value):
-        text = f'keep the secret in the environment, and write {name} = "…${{ITS_NAME}}"'
-        workshop.fault(where, text)
-    return workshop.filled(where, value)
 
 
 def _parameter(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from callbridge.agents.http.answers import Path, PathFault
 from callbridge.agents.http.origins import OriginFault, listed_origin
-from callbridge.agents.http.secrets import SecretFault, Secrets
+from callbridge.agents.http.secrets import SecretFault, Secrets, names_a_secret
 from callbridge.agents.http.sending import Sender
 from callbridge.agents.written.faults import Fault
 
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
     from callbridge.agents.http.origins import Origin
     from callbridge.agents.written.key_lines import KeyPath
+
+_SECRET_HEADERS: Final = frozenset(
+    {"authorization", "cookie", "x-api-key", "api-key", "apikey", "x-auth-token"}
+)
+"""What stands in these is a secret. In the file everybody would read it who reads the agent."""
 
 
 class Workshop:
@@ -46,6 +51,19 @@ class Workshop:
     def fault(self, path: KeyPath, text: str) -> None:
         """Something is wrong."""
         self.faults.append(Fault(path, text))
+
+    def secret(self, path: KeyPath, text: str) -> str:
+        """`text`, which must name a secret, with what it names."""
+        if not names_a_secret(text):
+            name = path[-1]
+            self.fault(path, f'keep the secret in the environment, and write {name} = "…${{ITS_NAME}}"')
+        return self.filled(path, text)
+
+    def header(self, path: KeyPath, name: str, value: str) -> str:
+        """The value of a header in the table `path`, with the secrets that it names."""
+        where = (*path, "headers", name)
+        is_secret = name.lower() in _SECRET_HEADERS
+        return self.secret(where, value) if is_secret else self.filled(where, value)
 
     def filled(self, path: KeyPath, text: str) -> str:
         """`text` with the secrets that it names."""

@@ -1,0 +1,36 @@
+"""The tables of an agent's file that say what it may not say."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from callbridge.agents.guardrails.guardrail import EVERY, SAY_MAX
+from callbridge.agents.guardrails.phrases import Phrases
+from callbridge.agents.written.tables import Written
+
+
+def _checked(phrase: str) -> str:
+    Phrases([phrase])
+    return phrase
+
+
+Phrase: TypeAlias = Annotated[str, StringConstraints(max_length=100), AfterValidator(_checked)]
+"""Some words."""
+
+
+class WrittenGuardrail(Written):
+    """Something that the agent may not say: it falls silent in the middle of it."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,47}$")]
+    """What logs and records call it."""
+    phrases: Annotated[list[Phrase], Field(min_length=1, max_length=100)]
+    """What may not be said. Each counts from the beginning of a word, whatever follows: `refund` is found in
+    Refunds, and not in prerefund. Capital letters make no difference."""
+    about: str = ""
+    """The rule, for the model: `Prices are told by the shop alone.`"""
+    say: Annotated[str, StringConstraints(max_length=SAY_MAX)] = ""
+    """What the caller hears in its place, exactly. Without it the model is asked for another answer."""
+    every: Annotated[int, Field(ge=1)] = EVERY
+    """Characters between two looks; the end of an answer is looked at in any case."""
