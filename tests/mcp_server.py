@@ -63,6 +63,17 @@ ODD = [
 ]
 """Of these a model takes the first and the last."""
 
+UNREADABLE: list[Any] = [
+    "no object",
+    {"inputSchema": {"type": "object"}},
+    {"name": "schemaless"},
+    {"name": "lettered", "description": 3, "inputSchema": {"type": "object"}},
+    {"name": "all", "inputSchema": {"type": "object", "required": True}},
+    {"name": "x" * 200, "inputSchema": {"type": "object"}},
+    {"name": "stock", "inputSchema": {"type": "object", "properties": {"bread": _TEXT}}},
+]
+"""They stand behind these over the wire: no library reads a list that has one. The last is there twice."""
+
 
 class Shop:
     """The server's own state."""
@@ -175,6 +186,30 @@ def server(listing: str) -> Server[Any]:
     )
 
 
+class Odd:
+    """What goes from a server that was written by hand: its list has entries that no library can read."""
+
+    def __init__(self, write: Any) -> None:
+        self._write = write
+
+    async def send(self, item: Any) -> None:
+        """A message, with more tools where it lists any."""
+        if isinstance(result := getattr(item.message, "result", None), dict) and "tools" in result:
+            result["tools"] += UNREADABLE
+        await self._write.send(item)
+
+    async def aclose(self) -> None:
+        """Nothing more goes."""
+        await self._write.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self._write.__aenter__()
+        return self
+
+    async def __aexit__(self, *raised: object) -> Any:
+        return await self._write.__aexit__(*raised)
+
+
 class Old:
     """What comes to a server that was written before 2026: it does not know the question that comes first."""
 
@@ -202,11 +237,13 @@ class Old:
         return await self._read.__aexit__(*raised)
 
 
-async def over_stdio(served: Server[Any], *, is_old: bool) -> None:
+async def over_stdio(served: Server[Any], listing: str) -> None:
     """Until its input ends."""
     options = served.create_initialization_options(NotificationOptions(tools_changed=True))
     async with stdio_server() as (read, write):
-        await served.run(Old(read, write) if is_old else read, write, options)  # type: ignore[arg-type] # as it is used
+        incoming: Any = Old(read, write) if listing == "old" else read
+        outgoing: Any = Odd(write) if listing == "odd" else write
+        await served.run(incoming, outgoing, options)
 
 
 def over_http(served: Server[Any], port: int) -> None:
@@ -235,6 +272,6 @@ if __name__ == "__main__":
     parser.add_argument("--list", default="")
     given = parser.parse_args()
     if given.http is None:
-        asyncio.run(over_stdio(server(given.list), is_old=given.list == "old"))
+        asyncio.run(over_stdio(server(given.list), given.list))
     else:
         over_http(server(given.list), given.http)

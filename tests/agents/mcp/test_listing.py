@@ -9,8 +9,14 @@ from pydantic import SecretStr
 
 pytest.importorskip("mcp.client", reason="the extra mcp is not installed")
 
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCResponse, ListToolsResult
+from mcp_types.methods import validate_server_result
+
 from callbridge import AgentFault, McpServer
+from callbridge.agents.mcp.connection import as_listed
 from callbridge.agents.mcp.listing import ALL_BYTES_MAX, TOOLS_MAX, Found, Listed, tools_of
+from callbridge.agents.mcp.readable import readable
 from callbridge.agents.mcp.servers import OurServer
 from documented import module_of
 
@@ -118,6 +124,49 @@ def test_a_schema_without_an_end_is_left_out() -> None:
         schema = {"items": schema}
     of = found(Listed("deep", "", {"properties": {"x": schema}}))
     assert list(why(of)) == ["its schema is more than 32 deep"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ("stock", "it is no object"),
+        ({"inputSchema": {}}, "it has no name"),
+        ({"name": "", "inputSchema": {}}, "it has no name"),
+        ({"name": "x" * 129, "inputSchema": {}}, "more than 128 characters"),
+        ({"name": "odd", "description": ["How many."], "inputSchema": {}}, "description is no text"),
+        ({"name": "odd"}, "it has no schema"),
+        ({"name": "odd", "inputSchema": {"type": "string"}}, "must be of type object"),
+        ({"name": "odd", "inputSchema": {"properties": {"x": 3}}}, "the properties in its schema are none"),
+        ({"name": "odd", "inputSchema": {"required": "x"}}, "no list of names"),
+        ({"name": "odd", "inputSchema": {"x-mcp-header": "X"}}, "x-mcp-header"),
+    ],
+)
+@pytest.mark.parametrize("version", ["2024-11-05", "2025-11-25", "2026-07-28"])
+def test_an_entry_that_nobody_can_read_costs_itself_alone(entry: Any, reason: str, version: str) -> None:
+    """The library would refuse the whole list for most of these; what it reads it reads as we do."""
+    fine = {
+        "name": "stock",
+        "title": 3,
+        "annotations": "none",
+        "inputSchema": {"$schema": 3, "properties": None},
+    }
+    about = {"resultType": "complete", "ttlMs": 0, "cacheScope": "public"}
+    answer = JSONRPCResponse(jsonrpc="2.0", id=1, result={"tools": [entry, fine], **about})
+    readable(SessionMessage(answer))
+    validate_server_result("tools/list", version, answer.result)
+    result = ListToolsResult.model_validate(answer.result, by_name=False)
+    of = found(*map(as_listed, result.tools))
+    assert names(of) == ["stock"]
+    (line,) = of.left_out
+    assert reason in line
+    assert len(line) < 300
+
+
+def test_what_is_listed_twice_is_there_once() -> None:
+    """Whichever was meant, the server would be asked for the same name."""
+    of = found("stock", Listed("pay", "", {"type": "string"}), "stock", "pay", "stock")
+    assert names(of) == ["stock", "pay"]
+    assert list(of.left_out)[1:] == ["stock: it is listed more than once; the first one counts"] * 2
 
 
 def test_there_are_no_more_than_a_session_takes() -> None:

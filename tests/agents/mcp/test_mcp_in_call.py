@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 
 pytest.importorskip("mcp.client", reason="the extra mcp is not installed")
 
@@ -124,12 +125,22 @@ async def test_of_two_with_one_name_there_is_one() -> None:
     made = MadeCall(tools=[stock])
     made.shelf.put(TILL, tool("stock"), tool("order", Manner(is_confirmed=True)))
     made.shelf.put(OVEN, tool("order"))
-    async with asyncio.TaskGroup() as tasks:
-        await made.begin(tasks)
-        assert made.names == ["stock", "order"]
-        assert (await made.run("stock")).output == "our own"
-        assert (await made.run("order")).outcome is ToolOutcome.UNCONFIRMED
-        made.agent.hang_up()
+    with structlog.testing.capture_logs() as logs:
+        async with asyncio.TaskGroup() as tasks:
+            await made.begin(tasks)
+            assert made.names == ["stock", "order"]
+            assert (await made.run("stock")).output == "our own"
+            assert (await made.run("order")).outcome is ToolOutcome.UNCONFIRMED
+            made.shelf.put(OVEN, tool("order"), tool("bake"), tool("stock"))
+            assert await made.changes() == ["stock", "order", "bake"]
+            made.agent.hang_up()
+    assert [line["tools"] for line in logs if line["event"] == "mcp_tools_left_out"] == [
+        [
+            "stock of till: the agent has one of this name; give the server a prefix",
+            "order of oven: till has one of this name; give the server a prefix",
+        ],
+        ["stock of oven: the agent has one of this name; give the server a prefix"],
+    ]
 
 
 async def test_a_session_has_no_more_than_it_takes() -> None:

@@ -23,7 +23,10 @@ async def test_each_server_is_asked_once() -> None:
         agents = {"desk": Agent(mcp_servers=[shop]), "bakery": Agent(mcp_servers=[shop, gone])}
         found = await ask_mcp_servers(Roster(agents, default="desk"))
     assert [finding.level for finding in found] == [Level.WARNING, Level.WARNING]
-    assert found[0].what.startswith("MCP server shop has no_properties, stock; left out: top: ")
+    has, _, left_out = found[0].what.partition("; left out: ")
+    assert has == "MCP server shop has no_properties, stock"
+    for name in ("top", "list", "kind", "entry 6", "entry 7", "schemaless", "lettered", "all", "stock"):
+        assert f"{name}: " in left_out, name
     assert "there is no such program or folder" in found[1].what
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, Self
 
+from callbridge.agents.mcp.readable import readable
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -49,7 +51,7 @@ class Volume:
 
 
 class Metered:
-    """What comes from a server, counted: one that sends too much is heard no more.
+    """What comes from a server, counted and made readable: one that sends too much is heard no more.
 
     Args:
         stream: what comes.
@@ -68,7 +70,7 @@ class Metered:
 
     async def receive(self) -> SessionMessage | Exception:
         """The next one."""
-        return await self._stream.receive()
+        return readable(await self._stream.receive())
 
     async def aclose(self) -> None:
         """Nothing more is read."""
@@ -86,7 +88,7 @@ class Metered:
         if self._is_too_much():
             self._ended(f"it has sent more than {MESSAGES_MAX} messages in {WITHIN_S:g} s")
             raise StopAsyncIteration
-        return item
+        return readable(item)
 
     def _is_too_much(self) -> bool:
         now = self._now()

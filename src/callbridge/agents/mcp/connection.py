@@ -21,9 +21,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from callbridge.agents.mcp.answers import IN_DOUBT, NEEDS_A_PERSON, told_of
 from callbridge.agents.mcp.bounds import Metered
-from callbridge.agents.mcp.listing import Found, Listed, tools_of
+from callbridge.agents.mcp.listing import NAMED_MAX, Found, Listed, tools_of
 from callbridge.agents.mcp.over_http import BROKE_OFF, NOT_REACHED, OverHttp
 from callbridge.agents.mcp.over_stdio import OverStdio
+from callbridge.agents.mcp.readable import FAULT
 from callbridge.agents.mcp.servers import Command
 from callbridge.agents.tools.tool import failure
 from callbridge.call.outcomes import ToolOutcome
@@ -230,12 +231,12 @@ class Connection:
             self._changes.append(self._now())
         self._heard = listed
         found: Found = tools_of(self.server, listed, self._doing)
-        self.left_out = found.left_out
-        if found.left_out:
+        is_news, self.left_out = found.left_out != self.left_out, found.left_out
+        if found.left_out and is_news:
             _log.warning(
                 "mcp_tools_left_out",
                 server=self.server.name,
-                tools=list(found.left_out[:10]),
+                tools=list(found.left_out[:NAMED_MAX]),
                 count=len(found.left_out),
             )
         self._take(found.tools)
@@ -295,11 +296,17 @@ async def _listed(session: ClientSession) -> tuple[Listed, ...]:
     cursor: str | None = None
     for _ in range(PAGES_MAX):
         page = await session.list_tools(params=types.PaginatedRequestParams(cursor=cursor))
-        listed += [Listed(tool.name, tool.description or "", tool.input_schema) for tool in page.tools]
+        listed += map(as_listed, page.tools)
         cursor = page.next_cursor
         if cursor is None:
             break
     return tuple(listed)
+
+
+def as_listed(tool: types.Tool) -> Listed:
+    """A tool as the library has read it."""
+    fault = str((tool.meta or {}).get(FAULT, ""))
+    return Listed(tool.name, tool.description or "", tool.input_schema, fault)
 
 
 def _heed_cancellation(error: Exception) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from callbridge.agents.mcp.listing import NAMED_MAX
 from callbridge.agents.tools.toolbox import TOOLS_MAX
 from callbridge.call.agent_facts import McpToolsChanged
 
@@ -54,6 +55,8 @@ class McpInCall:
             server: connections.tools_of(server) for server in servers
         }
         self._watch: asyncio.Task[None] | None = None
+        self._left_out: frozenset[str] = frozenset()
+        """Tools that the call has not, each with the reason: that is said once."""
         self._settle()
 
     @property
@@ -64,19 +67,23 @@ class McpInCall:
     def _settle(self) -> None:
         self._has |= self._coming
         self._coming.clear()
-        tools: dict[str, GivenTool] = {}
+        whose = dict.fromkeys(self._taken, "the agent")
+        tools: list[GivenTool] = []
         left_out: list[str] = []
         for server in self._servers:
             for tool in self._has[server]:
-                is_taken = tool.name in self._taken or tool.name in tools
-                if is_taken or len(tools) + len(self._taken) >= TOOLS_MAX:
-                    left_out.append(f"{tool.name} of {server.name}")
+                if len(whose) >= TOOLS_MAX:
+                    why = f"a session has {TOOLS_MAX} tools at most; choose with tools="
+                elif tool.name in whose:
+                    why = f"{whose[tool.name]} has one of this name; give the server a prefix"
                 else:
-                    tools[tool.name] = tool
-        if left_out:
-            remedy = f"give the server a prefix, or choose with tools=; a session has {TOOLS_MAX} at most"
-            structlog.get_logger().warning("mcp_tools_left_out", tools=left_out[:10], remedy=remedy)
-        self._tools = tuple(tools.values())
+                    tools.append(tool)
+                    whose[tool.name] = server.name
+                    continue
+                left_out.append(f"{tool.name} of {server.name}: {why}")
+        if news := [one for one in left_out if one not in self._left_out]:
+            structlog.get_logger().warning("mcp_tools_left_out", tools=news[:NAMED_MAX], count=len(news))
+        self._tools, self._left_out = tuple(tools), frozenset(left_out)
 
     # --- What happens ---
 

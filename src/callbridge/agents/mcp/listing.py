@@ -34,6 +34,12 @@ DESCRIPTION_MAX: Final = 1024
 DEPTH_MAX: Final = 32
 """Of a schema. Nobody writes one that is as deep, and code that walks it shall not run out of stack."""
 
+REASON_MAX: Final = 160
+"""Characters of why a tool is left out: some of them are the server's own."""
+
+NAMED_MAX: Final = 10
+"""Tools that one line of the log names; of the rest it has the number."""
+
 _NAME_MAX: Final = 64
 _UNFIT: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _TOO_MUCH: Final = (
@@ -41,6 +47,7 @@ _TOO_MUCH: Final = (
     "choose some with tools="
 )
 _UNKNOWN: Final = "the agent names it, and the server lists no such tool"
+_TWICE: Final = "it is listed more than once; the first one counts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +55,11 @@ class Listed:
     """A tool as the server lists it."""
 
     name: str
+    """Empty where the entry has none."""
     description: str
     schema: dict[str, Any]
+    fault: str = ""
+    """Why it cannot be read; empty where it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,30 +81,41 @@ def tools_of(server: OurServer, listed: Iterable[Listed], doing: Callable[[str],
     """
     offered = list(listed)
     tools: dict[str, GivenTool] = {}
-    left_out = [f"{name}: {_UNKNOWN}" for name in sorted(server.named - {one.name for one in offered})]
+    taken: set[str] = set()
+    left_out = [_reason(name, _UNKNOWN) for name in sorted(server.named - {one.name for one in offered})]
     size = 0
-    for one in offered:
-        if not server.has(one.name):
+    for place, one in enumerate(offered, 1):
+        if one.name and not server.has(one.name):
             continue
-        name = _fit_name(server.prefix + one.name, tools)
+        name, shown = _fit_name(server.prefix + one.name, tools), one.name or f"entry {place}"
         try:
             tool, bytes_ = _tool(server, name, one, doing(one.name))
         except ToolError as error:
-            left_out.append(f"{name}: {str(error).removeprefix(f'tool {name}: ')}")
+            left_out.append(_reason(shown, str(error).removeprefix(f"tool {name}: ")))
             continue
-        if len(tools) >= TOOLS_MAX or size + bytes_ > ALL_BYTES_MAX:
-            left_out.append(f"{name}: {_TOO_MUCH}")
+        if one.name in taken:
+            left_out.append(_reason(shown, _TWICE))
+        elif len(tools) >= TOOLS_MAX or size + bytes_ > ALL_BYTES_MAX:
+            left_out.append(_reason(shown, _TOO_MUCH))
         else:
             tools[name], size = tool, size + bytes_
+            taken.add(one.name)
     return Found(tuple(tools.values()), tuple(left_out))
+
+
+def _reason(name: str, why: str) -> str:
+    """Why a tool is left out, with the server's name for it."""
+    return f"{name[:_NAME_MAX]}: {why if len(why) <= REASON_MAX else why[:REASON_MAX] + '…'}"
 
 
 def _tool(server: OurServer, name: str, listed: Listed, answer: Answer) -> tuple[GivenTool, int]:
     """The tool, with the size of its definition.
 
     Raises:
-        ToolError: the model would refuse it.
+        ToolError: it cannot be read, or the model would refuse it.
     """
+    if listed.fault:
+        raise ToolError(listed.fault)
     if _depth(listed.schema) > DEPTH_MAX:
         raise ToolError(f"its schema is more than {DEPTH_MAX} deep")
     schema = {"type": "object", "properties": {}, **listed.schema}

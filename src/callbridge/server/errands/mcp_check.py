@@ -68,6 +68,6 @@ def _finding(connection: Connection) -> Finding:
     if not connection.left_out:
         return ok(found)
     return warning(
-        f"{found}; left out: {'; '.join(connection.left_out[:NAMED_MAX])}",
+        f"{found}; left out: {escaped('; '.join(connection.left_out[:NAMED_MAX]))}",
         "Choose with tools=, or have the server correct them.",
     )
