@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from callbridge.agents.transfers.destination import Destination, by
     from callbridge.agents.transfers.result import TransferResult
     from callbridge.call.outcomes import TextOutcome, TransferOutcome
-    from callbridge.observe.feed import FeedEnded, LiveFact, LiveWords, Subscription
+    from callbridge.observe.feed import FeedEnded, LiveFact, LiveWords, ProcessLeaves, Subscription
     from callbridge.records.outbox.requests import WebhookRequest
     from callbridge.records.story import CallStory
     from callbridge.server.config.settings import read_settings
@@ -72,6 +72,7 @@ __all__ = [
     "LiveFact",
     "LiveWords",
     "McpServer",
+    "ProcessLeaves",
     "Recording",
     "Reply",
     "Roster",
@@ -140,7 +141,7 @@ _WHERE = {
     "agents.transfers.destination": ("Destination", "by"),
     "agents.transfers.result": ("TransferResult",),
     "call.outcomes": ("TextOutcome", "TransferOutcome"),
-    "observe.feed": ("FeedEnded", "LiveFact", "LiveWords", "Subscription"),
+    "observe.feed": ("FeedEnded", "LiveFact", "LiveWords", "ProcessLeaves", "Subscription"),
     "records.outbox.requests": ("WebhookRequest",),
     "records.story": ("CallStory",),
     "server.config.settings": ("read_settings",),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import httpx
 import pytest
 from typer.testing import CliRunner
@@ -11,6 +13,9 @@ from callbridge.cli.control_client import ServiceError, own_addresses
 from callbridge.cli.drain import MISSES_MAX, DrainError, take_calls_again, wait_for_the_last_call
 from desks import NEEDED, made_settings
 from ports import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Service:
@@ -103,6 +108,79 @@ def test_a_lost_answer_is_no_failure() -> None:
     service = Service(2, *[None] * (MISSES_MAX - 1), 1, *[None] * (MISSES_MAX - 1), 0)
     service.drain()
     assert service.said[-1] == "no call is live"
+
+
+class Workers:
+    """Two workers, each a line of what they are at each question, and the port of one that leaves.
+
+    An entry is the name of the process, its state, and its calls; None: nobody listens; "": no answer.
+    """
+
+    def __init__(self, *ports: list[tuple[str, str, int] | str | None]) -> None:
+        self._ports = ports
+        self.asked: list[str] = []
+        self.said: list[str] = []
+
+    def clients(self) -> list[httpx.Client]:
+        return [
+            httpx.Client(
+                transport=httpx.MockTransport(self._answerer(number)), base_url=f"http://[::1]:{number}"
+            )
+            for number in range(len(self._ports))
+        ]
+
+    def _answerer(self, number: int) -> Callable[[httpx.Request], httpx.Response]:
+        def answer(request: httpx.Request) -> httpx.Response:
+            self.asked.append(f"{request.method} {number}")
+            match self._ports[number].pop(0):
+                case None:
+                    raise httpx.ConnectError("connection refused")
+                case (process, state, live):
+                    report = {"state": state, "live_calls": live, "process": process}
+                    return httpx.Response(200, json=report | {"is_replaced": number == 2})
+                case _:
+                    raise httpx.ReadTimeout("")
+
+        return answer
+
+    def drain(self) -> None:
+        wait_for_the_last_call(
+            self.clients(), 9, say=self.said.append, clock=lambda: 0.0, sleep=lambda _: None
+        )
+
+
+def test_who_takes_the_place_of_a_worker_is_drained_as_well() -> None:
+    """A rolling restart meanwhile: who leaves is asked at the last port, until nobody is there any more."""
+    workers = Workers(
+        [
+            ("a", "draining", 2),
+            ("b", "serving", 0),
+            ("b", "draining", 0),
+            ("b", "draining", 0),
+            "",
+            *[("b", "draining", 0)] * 2,
+        ],
+        [*[("c", "draining", 1)] * 3, ("c", "draining", 1), *[("c", "serving", 0)] * 2],
+        [None, ("a", "draining", 1), ("a", "draining", 0), None, None, None],
+    )
+    workers.drain()
+    assert workers.said == [
+        "3 calls are live",
+        "a process was replaced meanwhile: the new one is to take no calls either",
+        "2 calls are live",
+        "1 call is live",
+        "no call is live",
+    ]
+    assert [asked for asked in workers.asked if asked.startswith("POST")] == [
+        *("POST 0", "POST 1", "POST 2"),
+        "POST 0",
+    ]
+
+
+def test_a_worker_that_leaves_keeps_nobody_from_taking_a_drain_back() -> None:
+    workers = Workers([("b", "serving", 0)], [("c", "serving", 1)], [("a", "handing_over", 1)])
+    take_calls_again(workers.clients(), say=workers.said.append)
+    assert workers.said == ["it takes calls"]
 
 
 @pytest.mark.parametrize(

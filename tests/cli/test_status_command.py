@@ -8,7 +8,7 @@ import httpx
 import msgspec
 import pytest
 
-from callbridge.cli.control_client import ServiceError
+from callbridge.cli.control_client import NoAnswerError, ServiceError
 from callbridge.cli.status import tell_metrics, tell_status
 from callbridge.server.http.control import Neighbour, Readiness
 
@@ -74,6 +74,26 @@ def test_one_worker_that_declines_is_told_with_its_reasons_and_its_neighbours() 
         "beside it  0000000000000000, live calls: 2, leaves",
     ):
         assert line in told.splitlines()
+
+
+def test_a_worker_that_does_not_answer_keeps_nobody_from_hearing_the_others() -> None:
+    """Its event loop hangs, or it has just been started. Where nobody listens nobody leaves."""
+
+    def client(error: type[httpx.TransportError]) -> httpx.Client:
+        def fail(_request: httpx.Request) -> httpx.Response:
+            raise error("not now")
+
+        return httpx.Client(transport=httpx.MockTransport(fail), base_url="http://127.0.0.1:8082")
+
+    said: list[str] = []
+    hangs, nobody = client(httpx.ReadTimeout), client(httpx.ConnectError)
+    assert not tell_status([*service(readiness()), hangs, nobody], say=said.append)
+    first, second = said[0].split("\n\n")
+    assert first.startswith("process    fa470dcc67e60458")
+    assert second.startswith("process    does not answer at http://127.0.0.1:8082")
+    assert tell_status([*service(readiness()), nobody], say=said.append)
+    with pytest.raises(NoAnswerError, match="cannot be reached: not now"):
+        tell_status([hangs, nobody], say=said.append)
 
 
 def test_metrics_are_those_of_every_worker() -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from callbridge.simulators.voice_model import SessionSettings, serve_model
-from e2e.commands import run
+from e2e.commands import COMMAND, environment, run
 from e2e.processes import Gathering, Talker, percentile, services, session_of, small_talk
 from e2e.stack import variables
 from leftovers import until
@@ -105,6 +107,48 @@ async def talking(line: Crew, model: ModelServer) -> AsyncIterator[list[asyncio.
             phone.hang_up()
 
 
+@dataclass
+class Follower:
+    """`callbridge calls follow`, and what it has written so far."""
+
+    process: asyncio.subprocess.Process
+    folder: Path
+
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        """Of all calls, in the order in which they came."""
+        whole = (self.folder / "followed").read_text().rpartition("\n")[0]
+        events = [json.loads(line) for line in whole.splitlines()]
+        return [event["fact"] for event in events if event["type"] == "fact"]
+
+    @property
+    def notices(self) -> str:
+        """About who is followed."""
+        return (self.folder / "notices").read_text()
+
+
+@contextlib.asynccontextmanager
+async def follower(folder: Path, service: Service) -> AsyncIterator[Follower]:
+    """One who ends with the service."""
+    with (folder / "followed").open("wb") as facts, (folder / "notices").open("wb") as notices:
+        process = await asyncio.create_subprocess_exec(
+            *(*COMMAND, "calls", "follow", "--json", "--no-words"),
+            env=environment(service.variables),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=facts,
+            stderr=notices,
+        )
+    found = Follower(process, folder)
+    try:
+        yield found
+        async with asyncio.timeout(20):
+            assert await process.wait() == 0, found.notices
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 def assert_continued(calls: Sequence[FinishedCall], model: ModelServer, *, may_miss: int) -> list[int]:
     """Each stream but the last was followed by one that remembers it, but for so many of its last entries.
 
@@ -134,9 +178,11 @@ async def test_all_are_replaced_under_live_calls(
     async with (
         serve_model(small_talk("all"), settings=SessionSettings(keep_audio=False)) as model,
         crew(tmp_path, model, CALLBRIDGE_DRAIN_SECONDS="1") as line,
+        follower(tmp_path, line.service) as followed,
     ):
         service, before = line.service, line.pids
         async with talking(line, model) as tasks:
+            assert await until(lambda: followed.facts != [], START_S), followed.notices
             spread = Counter(line.carried())
             service.signal(signal.SIGHUP)
             assert await until(lambda: service.events("workers_restarted") != [], 2 * START_S), service.log
@@ -148,6 +194,10 @@ async def test_all_are_replaced_under_live_calls(
         assert await service.ended(20) == 0
         assert not any(map(is_there, line.pids.values()))
     assert service.faults == []
+    moved = Counter(fact["call_sid"] for fact in followed.facts if fact.get("is_continued"))
+    streams = Counter(event["call_sid"] for event in service.events("stream_started"))
+    assert moved == streams - Counter(dict.fromkeys(streams, 1)), "who follows is told of every move"
+    assert followed.notices.count("was replaced: the new one is followed as well") == 2, followed.notices
     assert abs(spread[0] - spread[1]) <= CALLS // 2, spread
     assert {stream.ended_by for call in calls for stream in call.report.streams[:-1]} == {"bridge"}
     stayed = [call for call in calls if len(call.phone.streams) < 2]

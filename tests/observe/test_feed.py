@@ -15,6 +15,7 @@ from callbridge.observe.feed import (
     FeedItem,
     LiveFact,
     LiveWords,
+    ProcessLeaves,
     Subscription,
     encode_event,
 )
@@ -65,6 +66,18 @@ async def test_facts_and_words_of_one_call_or_of_all(feed: Feed) -> None:
     assert await drained(one) == [fact("CA1"), said("Good day."), ended]
     assert await drained(wordless) == [fact("CA1"), fact("CA2"), ended]
     assert await drained(feed.subscribe()) == [ended], "who comes too late is told so"
+
+
+async def test_a_process_that_is_replaced_says_so_once_and_tells_what_it_still_has(feed: Feed) -> None:
+    """Its end is not that of the service."""
+    events = feed.subscribe("CA1", with_words=False)
+    feed.leave()
+    feed.leave()
+    feed(over("CA1"))
+    feed.close()
+    ended = FeedEnded(at=NOW, why="replaced")
+    assert await drained(events) == [ProcessLeaves(at=NOW), fact("CA1"), ended]
+    assert (feed.is_left, await drained(feed.subscribe())) == (True, [ended])
 
 
 async def test_calls_are_asked_for_words_only_while_somebody_wants_them(feed: Feed) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import http
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
@@ -13,9 +13,11 @@ from callbridge.server.config.setting_values import is_loopback
 from callbridge.server.http.control import control_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from callbridge.server.config.settings import Settings
+
+_T = TypeVar("_T")
 
 ANSWER_S = 5.0
 """A loop that is blocked for longer is about to end its process."""
@@ -27,6 +29,10 @@ class ServiceError(Exception):
 
 class NoAnswerError(ServiceError):
     """This time it did not answer."""
+
+
+class NobodyListensError(NoAnswerError):
+    """Nor is anybody there who could."""
 
 
 def own_addresses(settings: Settings) -> list[str]:
@@ -53,14 +59,50 @@ def service_clients(settings: Settings, url: str | None) -> Iterator[list[httpx.
         ServiceError: as `service_client`; or nobody listens for operators.
         NoAnswerError: of several workers none listens.
     """
-    urls = own_addresses(settings) if url is None else [url]
-    with contextlib.ExitStack() as opened:
-        clients = [opened.enter_context(service_client(settings, each)) for each in urls]
+    with every_client(settings, url) as clients:
         # One that is alone is asked what one wants to know: its answer says what is wrong.
         yield clients if len(clients) == 1 else _those_that_listen(clients)
 
 
-def _those_that_listen(clients: list[httpx.Client]) -> list[httpx.Client]:
+@contextlib.contextmanager
+def every_client(settings: Settings, url: str | None) -> Iterator[list[httpx.Client]]:
+    """The same, whether or not somebody listens: to be asked again and again (`answers`).
+
+    Raises:
+        ServiceError: as `service_client`; or nobody listens for operators.
+    """
+    urls = own_addresses(settings) if url is None else [url]
+    with contextlib.ExitStack() as opened:
+        yield [opened.enter_context(service_client(settings, each)) for each in urls]
+
+
+def answers(
+    clients: Sequence[httpx.Client], ask: Callable[[httpx.Client], _T]
+) -> list[tuple[httpx.Client, _T | NoAnswerError]]:
+    """What each process says at this moment, or why it said nothing.
+
+    Of several workers those are left out where nobody listens: the last port is that of a worker that leaves,
+    if there is one. At the others the supervisor listens as long as it lives, whatever becomes of a worker.
+
+    Raises:
+        ServiceError: one refuses.
+        NoAnswerError: nobody answers.
+    """
+    found: list[tuple[httpx.Client, _T | NoAnswerError]] = []
+    errors: list[NoAnswerError] = []
+    for client in clients:
+        try:
+            found.append((client, ask(client)))
+        except NoAnswerError as error:
+            errors.append(error)
+            if not isinstance(error, NobodyListensError):
+                found.append((client, error))
+    if len(errors) == len(clients):
+        raise errors[0]
+    return found
+
+
+def _those_that_listen(clients: Sequence[httpx.Client]) -> list[httpx.Client]:
     """Without the last port, unless a worker leaves: else nobody listens there."""
     found = [client for client in clients if _listens(client.base_url)]
     if not found:
@@ -94,6 +136,8 @@ def service_client(settings: Settings, url: str) -> httpx.Client:
             base_url=address,
             headers={"Authorization": f"Bearer {control_key(settings)}"},
             timeout=ANSWER_S,
+            # Each question on a connection of its own: whoever listens now is meant, who may be the next one.
+            limits=httpx.Limits(max_keepalive_connections=0),
             # The service is on this machine or beside it: a proxy to the outside leads away from it.
             trust_env=False,
         )
@@ -111,7 +155,8 @@ def in_words(client: httpx.Client) -> Iterator[None]:
     try:
         yield
     except httpx.TransportError as error:
-        raise NoAnswerError(
+        kind = NobodyListensError if isinstance(error, httpx.ConnectError) else NoAnswerError
+        raise kind(
             f"The service at {client.base_url} cannot be reached: {str(error) or type(error).__name__}. "
             "Is it running, and is --url right?"
         ) from error

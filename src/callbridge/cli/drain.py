@@ -12,9 +12,10 @@ import typer
 from callbridge.cli.control_client import (
     NoAnswerError,
     ServiceError,
+    answers,
+    every_client,
     in_words,
     refuse_strangers,
-    service_clients,
 )
 from callbridge.cli.serve import settings_or_refusal
 from callbridge.server.http.control import DRAIN_PATH
@@ -36,6 +37,9 @@ class Report(msgspec.Struct, frozen=True):
 
     state: str
     live_calls: int
+    process: str = ""
+    """Who has said so; nothing by an older version."""
+    is_replaced: bool = False
 
 
 def drain(
@@ -49,12 +53,12 @@ def drain(
     """Have a running service take no new calls, and wait until its last one has ended.
 
     It goes on serving the calls that it has, and does not exit: stop it afterwards, or undo it. All workers
-    of this machine are asked.
+    of this machine are asked, and whoever takes the place of one of them meanwhile.
     Exit status 1 when calls are left, or when the service cannot be asked.
     """
     settings = settings_or_refusal()
     try:
-        with service_clients(settings, url) as clients:
+        with every_client(settings, url) as clients:
             if undo:
                 take_calls_again(clients, say=typer.echo)
             else:
@@ -71,8 +75,8 @@ def take_calls_again(clients: Sequence[httpx.Client], *, say: Callable[[str], ob
         DrainError: it is too late for it.
         ServiceError: it was refused, or the service cannot be reached.
     """
-    for report in [_asked(client, "DELETE") for client in clients]:
-        if report.state != "serving":
+    for _, report in _reports(clients, "DELETE"):
+        if report.state != "serving" and not report.is_replaced:
             raise DrainError(f"Too late: a signal has told the service to stop, and it is {report.state}.")
     say("it takes calls")
 
@@ -92,7 +96,8 @@ def wait_for_the_last_call(
         ServiceError: it was refused, or the service cannot be reached.
     """
     ends_at = clock() + wait_s
-    live = _live_calls(clients, "POST")
+    told = _Told(clients, say)
+    live = told.begin()
     say(_in_words(live))
     misses = 0
     while live:
@@ -103,7 +108,7 @@ def wait_for_the_last_call(
             )
         sleep(POLL_S)
         try:
-            latest = _live_calls(clients, "GET")
+            latest = told.look()
         except NoAnswerError as error:
             misses += 1
             if misses >= MISSES_MAX:
@@ -115,8 +120,47 @@ def wait_for_the_last_call(
         live = latest
 
 
-def _live_calls(clients: Sequence[httpx.Client], method: str) -> int:
-    return sum([_asked(client, method).live_calls for client in clients])
+class _Told:
+    """Who was told to take no calls, and who has come since."""
+
+    def __init__(self, clients: Sequence[httpx.Client], say: Callable[[str], object]) -> None:
+        self._clients, self._say = clients, say
+        self._processes: set[str] = set()
+
+    def begin(self) -> int:
+        """Tells all; answers how many calls are live."""
+        return self._live_calls(_reports(self._clients, "POST"))
+
+    def look(self) -> int:
+        """Tells those who have taken the place of another one; answers the same."""
+        found = _reports(self._clients, "GET")
+        come = [client for client, report in found if self._has_come(report)]
+        if come:
+            self._say("a process was replaced meanwhile: the new one is to take no calls either")
+            _reports(come, "POST")
+        return self._live_calls(found)
+
+    def _has_come(self, report: Report) -> bool:
+        """One that was told and serves was told otherwise since, by somebody else."""
+        return report.state == "serving" and report.process not in self._processes
+
+    def _live_calls(self, found: Sequence[tuple[httpx.Client, Report]]) -> int:
+        self._processes |= {report.process for _, report in found}
+        return sum(report.live_calls for _, report in found)
+
+
+def _reports(clients: Sequence[httpx.Client], method: str) -> list[tuple[httpx.Client, Report]]:
+    """What all say who are there.
+
+    Raises:
+        NoAnswerError: one of them does not answer, though it listens.
+    """
+    found = []
+    for client, report in answers(clients, lambda client: _asked(client, method)):
+        if isinstance(report, NoAnswerError):
+            raise report
+        found.append((client, report))
+    return found
 
 
 def _asked(client: httpx.Client, method: str) -> Report:

@@ -8,7 +8,14 @@ import httpx
 import msgspec
 import typer
 
-from callbridge.cli.control_client import ServiceError, in_words, refuse_strangers, service_clients
+from callbridge.cli.control_client import (
+    NoAnswerError,
+    ServiceError,
+    answers,
+    every_client,
+    in_words,
+    refuse_strangers,
+)
 from callbridge.cli.serve import settings_or_refusal
 from callbridge.server.http.control import REASONS_PATH, Readiness
 from callbridge.server.http.metrics import METRICS_PATH
@@ -33,11 +40,11 @@ def status(
     """Say how a running service stands: whether it takes calls, and if not why; how full it is.
 
     All workers of this machine are asked.
-    Exit status 1 when one of them declines calls, or when the service cannot be asked.
+    Exit status 1 when one of them declines calls or does not answer, or when the service cannot be asked.
     """
     settings = settings_or_refusal()
     try:
-        with service_clients(settings, url) as clients:
+        with every_client(settings, url) as clients:
             if metrics:
                 tell_metrics(clients, say=typer.echo)
             elif not tell_status(clients, say=typer.echo):
@@ -48,14 +55,20 @@ def status(
 
 
 def tell_status(clients: Sequence[httpx.Client], *, say: Callable[[str], object]) -> bool:
-    """Says it of each process; whether all of them take calls.
+    """Says it of each process; whether all of them answer, and take calls.
 
     Raises:
         ServiceError: it was refused, or the service cannot be reached.
     """
-    found = [readiness_of(client) for client in clients]
-    say("\n\n".join("\n".join(in_lines(one)) for one in found))
-    return not any(one.declines_for for one in found)
+    found = answers(clients, readiness_of)
+    say("\n\n".join("\n".join(_told(client, one)) for client, one in found))
+    return not any(isinstance(one, NoAnswerError) or one.declines_for for _, one in found)
+
+
+def _told(client: httpx.Client, one: Readiness | NoAnswerError) -> list[str]:
+    if not isinstance(one, NoAnswerError):
+        return in_lines(one)
+    return [f"{'process':<11}does not answer at {client.base_url}: it starts, or its event loop hangs"]
 
 
 def tell_metrics(clients: Sequence[httpx.Client], *, say: Callable[[str], object]) -> None:
@@ -64,8 +77,11 @@ def tell_metrics(clients: Sequence[httpx.Client], *, say: Callable[[str], object
     Raises:
         ServiceError: as `tell_status`.
     """
-    for client in clients:
-        say(_asked(client, METRICS_PATH).text.rstrip())
+    for client, page in answers(clients, lambda client: _asked(client, METRICS_PATH)):
+        if isinstance(page, NoAnswerError):
+            say(f"# The process at {client.base_url} does not answer.")
+        else:
+            say(page.text.rstrip())
 
 
 def in_lines(one: Readiness) -> list[str]:

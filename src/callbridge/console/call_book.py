@@ -241,7 +241,7 @@ class CallBook:
                 async for event in self._hearing:
                     if isinstance(event, LiveWords):
                         self._call(event.call_sid).hear(event)
-                    elif isinstance(event, FeedEnded) and event.why == "stopped":
+                    elif isinstance(event, FeedEnded) and event.why != "not_read":
                         return
 
     @contextlib.contextmanager

@@ -46,14 +46,22 @@ class LiveWords(LiveEvent, frozen=True, tag="words"):
     words: str
 
 
+class ProcessLeaves(LiveEvent, frozen=True, tag="leaves"):
+    """This worker is replaced. Its calls are told here as long as it has them; they go on with the others.
+
+    Whoever asks anew where this one answered is answered by its successor.
+    """
+
+
 class FeedEnded(LiveEvent, frozen=True, tag="ended"):
     """The last of a subscription that did not end itself."""
 
-    why: Literal["not_read", "stopped"]
-    """`not_read`: more was waiting than may, and what came next is lost; `stopped`: the service stops."""
+    why: Literal["not_read", "stopped", "replaced"]
+    """`not_read`: more was waiting than may, and what came next is lost; `stopped`: the service stops;
+    `replaced`: this worker has left, and the others go on."""
 
 
-FeedItem: TypeAlias = LiveFact | LiveWords | FeedEnded
+FeedItem: TypeAlias = LiveFact | LiveWords | ProcessLeaves | FeedEnded
 
 encode_event: Final = msgspec.json.Encoder().encode
 """An event as JSON text."""
@@ -133,6 +141,8 @@ class Feed:
         self._with_words: list[Subscription] = []
         self._without_words: list[Subscription] = []
         self._is_closed = False
+        self.is_left = False
+        """Whether the process is replaced."""
         self.words_wanted: Callable[[], None] = _nobody
         """Called when somebody wants words, or wants none any more: calls are asked for none in vain."""
 
@@ -181,14 +191,21 @@ class Feed:
 
         return hear
 
+    def leave(self) -> None:
+        """The process is replaced: all are told. Again: does nothing."""
+        if not self.is_left:
+            self.is_left = True
+            for one in [*self._with_words, *self._without_words]:
+                one.put(ProcessLeaves(at=self._wall_now()), 0)
+
     def close(self) -> None:
-        """The service stops: all are told, and whoever comes later is."""
+        """The process stops: all are told, and whoever comes later is."""
         self._is_closed = True
         for one in [*self._with_words, *self._without_words]:
             one.put(self._stopped(), 0)
 
     def _stopped(self) -> FeedEnded:
-        return FeedEnded(at=self._wall_now(), why="stopped")
+        return FeedEnded(at=self._wall_now(), why="replaced" if self.is_left else "stopped")
 
     def _tell(self, subscriptions: list[Subscription], call_sid: str, event: LiveFact | LiveWords) -> None:
         concerned = [one for one in subscriptions if one.call_sid in (None, call_sid)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import httpx
+import msgspec
 import pytest
 
 from callbridge.call import facts
@@ -14,10 +15,11 @@ from callbridge.call.facts import EndReason, Fact
 from callbridge.call.memory import ToolStarted
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.usage import Usage
-from callbridge.cli.calls.following import live_call, live_events
+from callbridge.cli.calls import attaching
+from callbridge.cli.calls.following import Notice, live_call, live_events
 from callbridge.cli.calls.live_lines import LiveLines
 from callbridge.cli.control_client import NoAnswerError, ServiceError
-from callbridge.observe.feed import FeedEnded, FeedItem, LiveFact, LiveWords, encode_event
+from callbridge.observe.feed import FeedEnded, FeedItem, LiveFact, LiveWords, ProcessLeaves, encode_event
 
 SIDS = ["CA" + "1" * 32, "CA" + "2" * 32, "CA3" + "1" * 31]
 
@@ -81,9 +83,11 @@ def test_what_is_news_is_a_line_and_what_is_not_is_none() -> None:
 class Service:
     """What a service would answer to who follows."""
 
-    def __init__(self, *events: FeedItem) -> None:
+    def __init__(self, *events: FeedItem, then: Iterable[Sequence[FeedItem]] = ()) -> None:
+        """With these events, and after them, to each who asks again, the next ones of `then`."""
         self.asked: list[str] = []
-        self._events = events
+        self._events: Sequence[FeedItem] = events
+        self._then = list(then)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(str(request.url.raw_path, "ascii"))
@@ -92,16 +96,26 @@ class Service:
             + json.dumps({"type": "hello", "at": 1.0, "live_calls": SIDS})
             + "\n\n: still here\n\n"
         )
-        texts = (f"event: x\ndata: {encode_event(event).decode()}\n\n" for event in self._events)
+        texts = [f"event: x\ndata: {encode_event(event).decode()}\n\n" for event in self._events]
+        if self._then:
+            self._events = self._then.pop(0)
         return httpx.Response(200, text="".join([hello, *texts]))
 
     def client(self) -> httpx.Client:
         return httpx.Client(transport=httpx.MockTransport(self.answer), base_url="http://127.0.0.1:8081")
 
 
-def events(service: Service, call_sid: str | None) -> list[FeedItem | None]:
+def events(service: Service, call_sid: str | None) -> list[FeedItem | str | None]:
     with service.client() as client:
-        return [event for event, _ in live_events([client], call_sid, with_words=False)]
+        return followed(client, call_sid=call_sid, with_words=False)
+
+
+def followed(
+    *clients: httpx.Client, call_sid: str | None = None, with_words: bool = True
+) -> list[FeedItem | str | None]:
+    """The events, and notices as their words."""
+    found = live_events(clients, call_sid, with_words=with_words)
+    return [told.words if isinstance(told, Notice) else told[0] for told in found]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +128,11 @@ def events(service: Service, call_sid: str | None) -> list[FeedItem | None]:
     ids=["over", "left", "goes on"],
 )
 def test_one_call_is_followed_to_its_end(last: Iterable[Fact], is_end: bool) -> None:
-    news: list[FeedItem] = [*(LiveFact(at=1.0, fact=fact) for fact in last), FeedEnded(at=2.0, why="stopped")]
+    of_it = (msgspec.structs.replace(fact, call_sid=SIDS[0]) for fact in last)
+    news: list[FeedItem] = [
+        *(LiveFact(at=1.0, fact=fact) for fact in of_it),
+        FeedEnded(at=2.0, why="stopped"),
+    ]
     service = Service(*news)
     assert events(service, SIDS[0]) == (news[:-1] if is_end else news)
     assert service.asked == [f"/calls/{SIDS[0]}/live?words=false"]
@@ -160,10 +178,34 @@ def test_the_events_of_all_workers_are_one_stream() -> None:
     stops = FeedEnded(at=2.0, why="stopped")
     here, there = Service(other, stops), Service(other, mine, stops)
     with here.client() as one, there.client() as two, httpx.Client(base_url="http://127.0.0.1:1") as gone:
-        found = [event for event, _ in live_events([one, gone, two], SIDS[0], with_words=True)]
-        assert found == [mine]
-        everything = [event for event, _ in live_events([one, gone, two], None, with_words=True)]
+        assert followed(one, gone, two, call_sid=SIDS[0]) == [mine]
+        everything = followed(one, gone, two)
         assert sorted(everything, key=str) == sorted([other, stops, other, mine, stops], key=str)
         assert here.asked == ["/calls/live", "/calls/live"]
         with pytest.raises(NoAnswerError):
             list(live_events([gone, gone], None, with_words=True))
+
+
+def test_who_takes_the_place_of_a_worker_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is replaced, its successor is lost without a word, and the next one carries the call to its end."""
+    monkeypatch.setattr(attaching, "PAUSE_S", 0.0)
+    first, second, last = (
+        LiveFact(at=at, fact=facts.StreamStarted("+1", "+2", is_continued=at > 1, call_sid=SIDS[0]))
+        for at in (1.0, 2.0, 3.0)
+    )
+    leaves, replaced = ProcessLeaves(at=1.5), FeedEnded(at=1.5, why="replaced")
+    over, stops = LiveFact(at=4.0, fact=facts.CallOver(call_sid=SIDS[0])), FeedEnded(at=5.0, why="stopped")
+    here = Service(first, leaves, replaced, then=[[second], [last, over, stops]])
+    there = "http://127.0.0.1:8081"
+    with here.client() as client:
+        found = followed(client, call_sid=SIDS[0])
+    news = [told for told in found if told not in (leaves, replaced)]
+    assert news == [
+        first,
+        f"the process at {there} was replaced: the new one is followed as well",
+        second,
+        f"the process at {there} is lost, and a new one is awaited",
+        f"a new process is at {there}, and followed",
+        *(last, over),
+    ]
+    assert here.asked == [f"/calls/{SIDS[0]}/live", "/calls/live", "/calls/live"]

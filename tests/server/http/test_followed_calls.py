@@ -99,6 +99,22 @@ async def test_a_call_is_followed_by_facts_and_words_until_the_service_stops(wor
             assert await reader.reads() == ("end", None)
 
 
+async def test_who_follows_learns_that_a_worker_is_replaced(world: World) -> None:
+    """At once, or with the first word; by a drain alone nobody is replaced."""
+    world.desk.live_calls.remove(CALL, world.call)
+    async with world.follows("/calls/live") as reader:
+        assert (await reader.reads())[1]["is_leaving"] is False
+        world.desk.drain.begin()
+        world.desk.drain.undo()
+        world.desk.drain.others_go_on = True
+        world.desk.drain.signalled()
+        assert (await reader.reads())[0] == "leaves"
+        async with world.follows("/calls/live") as late:
+            assert (await late.reads())[1]["is_leaving"] is True
+        world.desk.feed.close()
+        assert (await reader.reads())[1]["why"] == "replaced"
+
+
 async def test_words_may_be_left_out_and_who_leaves_is_forgotten(world: World) -> None:
     async with world.follows("/calls/live?words=false") as reader:
         await reader.reads()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http
-from typing import TYPE_CHECKING, Annotated, Final
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import httpx
 import msgspec
@@ -12,26 +14,38 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from callbridge.call.facts import CallClosed, CallOver, EndReason, StreamEnded
+from callbridge.cli.calls.attaching import (
+    BACK_WITHIN_S,
+    BrokeOff,
+    Ended,
+    Greeted,
+    Leaves,
+    News,
+    Open,
+    Say,
+)
 from callbridge.cli.calls.live_lines import STYLES, Line, LiveLines
-from callbridge.cli.calls.merging import merged
+from callbridge.cli.calls.merging import Item, merged
+from callbridge.cli.calls.whereabouts import Whereabouts
 from callbridge.cli.control_client import (
     ANSWER_S,
+    NoAnswerError,
     ServiceError,
+    answers,
     in_words,
     refuse_strangers,
     service_clients,
 )
 from callbridge.cli.serve import settings_or_refusal
-from callbridge.observe.feed import FeedEnded, FeedItem, LiveFact, LiveWords
+from callbridge.observe.feed import FeedEnded, FeedItem, LiveFact, LiveWords, ProcessLeaves
 from callbridge.records.in_words import moment
 from callbridge.server.http.event_stream import HEARTBEAT_S
 from callbridge.server.http.following import LIVE_CALL_PATH, LIVE_PATH, Hello
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from callbridge.call.facts import Fact
+    from callbridge.cli.calls.attaching import Event
 
 SHORT: Final = 6
 """So many of the last characters of a CallSid tell calls apart."""
@@ -56,8 +70,8 @@ def follow(
     """Follow calls live: what is said and done, as it happens. Ctrl-C ends it, and no call.
 
     Numbers are masked. What is said is shown, whether or not it is kept. The calls of all workers of this
-    machine are followed. Exit status 1 when the service
-    cannot be asked.
+    machine are followed, and who takes the place of one that is replaced or lost. Exit status 1 when the
+    service cannot be asked, or is gone and does not come back.
     """
     settings = settings_or_refusal()
     console = Console(highlight=False)
@@ -75,7 +89,8 @@ def follow(
 
 def live_call(clients: Sequence[httpx.Client], name: str) -> str:
     """The CallSid of the live call that ends so, whichever process has it."""
-    live = [sid for client in clients for sid in _live_calls(client)]
+    found_live = answers(clients, _live_calls)
+    live = [sid for _, sids in found_live if not isinstance(sids, NoAnswerError) for sid in sids]
     found = [sid for sid in live if sid.endswith(name)]
     if len(found) == 1:
         return found[0]
@@ -91,46 +106,109 @@ def _live_calls(client: httpx.Client) -> list[str]:
     raise ServiceError("The service has ended.")
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something about who is followed, in words."""
+
+    words: str
+
+
+Followed: TypeAlias = tuple[FeedItem | None, str] | Notice
+"""An event and its text, None for one that only a newer version knows; or what the reader should know."""
+
+
 def live_events(
     clients: Sequence[httpx.Client], call_sid: str | None, *, with_words: bool
-) -> Iterator[tuple[FeedItem | None, str]]:
-    """Each event, and its text; None for one that only a newer version knows.
+) -> Iterator[Followed]:
+    """What happens in all calls, or in one.
 
     One call of several workers is looked for in the events of all of them: it may move from one to another,
-    and its webhooks are answered by any.
+    and its webhooks are answered by any. Who takes the place of one that is replaced or lost is followed.
+
+    Raises:
+        ServiceError: the service cannot be asked, or is gone.
     """
     is_alone = len(clients) == 1
-    path = LIVE_PATH if call_sid is None or not is_alone else LIVE_CALL_PATH.format(sid=call_sid)
-    end = _End()
-    for event, data in merged([_events(client, path, with_words=with_words) for client in clients]):
-        if is_alone or call_sid is None or _is_of(event, call_sid):
-            yield event, data
-            if call_sid is not None and end.has_come(event):
-                return
-
-
-def _is_of(event: FeedItem | None, call_sid: str) -> bool:
-    match event:
-        case LiveFact(fact=fact):
-            return fact.call_sid == call_sid
-        case LiveWords(call_sid=sid):
-            return sid == call_sid
-        case _:
-            return False
-
-
-def _events(client: httpx.Client, path: str, *, with_words: bool) -> Iterator[tuple[FeedItem | None, str]]:
-    """Those of one process, to its end."""
-    for kind, data in _messages(client, path, with_words=with_words):
-        if kind == "hello":
-            continue
-        try:
-            event: FeedItem | None = _decode_event(data)
-        except msgspec.DecodeError:
-            event = None
-        yield event, data
-        if isinstance(event, FeedEnded):
+    whereabouts = None if call_sid is None else Whereabouts(call_sid)
+    for told in merged(len(clients), _Reading(clients, call_sid, with_words).read):
+        now = time.monotonic()
+        match told:
+            case Say(news, place):
+                yield Notice(_SAID[is_alone, news].format(clients[place].base_url))
+                if whereabouts is not None and news is News.LOST:
+                    whereabouts.lost(place, now)
+            case Item(place, event, text):
+                if whereabouts is not None:
+                    whereabouts.take(place, event, now)
+                if whereabouts is None or whereabouts.is_of_it(event) or (is_alone and _is_of_none(event)):
+                    yield event, text
+        if whereabouts is not None and whereabouts.is_over:
             return
+        if whereabouts is not None and whereabouts.is_out_of_sight(now):
+            yield Notice(f"nothing was heard of it for {BACK_WITHIN_S:g} s: it is over, or goes on elsewhere")
+            return
+
+
+_SAID: Final = {
+    (False, News.REPLACED): "the worker at {} was replaced: the new one is followed as well",
+    (False, News.LOST): "the worker at {} is lost: its calls go on with the others, and a new one is awaited",
+    (False, News.BACK): "a new worker is at {}, and followed",
+    (False, News.GIVEN_UP): "no new worker has come at {}: the others are followed",
+    (True, News.REPLACED): "the process at {} was replaced: the new one is followed as well",
+    (True, News.LOST): "the process at {} is lost, and a new one is awaited",
+    (True, News.BACK): "a new process is at {}, and followed",
+    (True, News.GIVEN_UP): "no new process has come at {}",
+}
+"""By whether there is one process alone."""
+
+
+def _is_of_none(event: FeedItem | None) -> bool:
+    return not isinstance(event, LiveFact | LiveWords)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Reads what one process tells."""
+
+    clients: Sequence[httpx.Client]
+    call_sid: str | None
+    with_words: bool
+
+    def read(self, opened: Open, put: Callable[[Item | Event], None]) -> Event:
+        """As `merged` wants it."""
+        client, stream = self.clients[opened.place], opened.stream
+        try:
+            for kind, data in _messages(client, self._path(opened), with_words=self.with_words):
+                if kind == "hello":
+                    hello = _decode_hello(data)
+                    if opened.is_again and hello.is_leaving:
+                        return BrokeOff(stream, NoAnswerError("Only a process that leaves has answered."))
+                    put(Greeted(stream, is_leaving=hello.is_leaving))
+                    continue
+                item = Item(opened.place, _event(data), data)
+                put(item)
+                if isinstance(item.event, FeedEnded):
+                    return Ended(stream)
+                if isinstance(item.event, ProcessLeaves):
+                    put(Leaves(stream))
+        except NoAnswerError as error:
+            return BrokeOff(stream, error)
+        except ServiceError as error:
+            return Ended(stream, error)
+        return BrokeOff(stream, NoAnswerError(f"The service at {client.base_url} has broken off."))
+
+    def _path(self, opened: Open) -> str:
+        """A call that is to come back is not live there yet."""
+        is_here = self.call_sid is not None and len(self.clients) == 1 and not opened.is_again
+        return LIVE_CALL_PATH.format(sid=self.call_sid) if is_here else LIVE_PATH
+
+
+def _event(data: str) -> FeedItem | None:
+    try:
+        event: FeedItem = _decode_event(data)
+    except msgspec.DecodeError:
+        return None
+    return event
 
 
 def _messages(client: httpx.Client, path: str, *, with_words: bool) -> Iterator[tuple[str, str]]:
@@ -159,39 +237,21 @@ def _refusal(client: httpx.Client, answer: httpx.Response) -> str:
         )
 
 
-class _End:
-    """Knows when nothing more will come of a call."""
-
-    def __init__(self) -> None:
-        self._has_caller_left = False
-
-    def has_come(self, event: FeedItem | None) -> bool:
-        """Whether `event` was the last of it."""
-        return isinstance(event, LiveFact) and self._is_last(event.fact)
-
-    def _is_last(self, fact: Fact) -> bool:
-        match fact:
-            case StreamEnded(reason=reason):
-                self._has_caller_left = reason is EndReason.CALLER_HANGUP
-            case CallClosed():
-                return self._has_caller_left
-            case CallOver():
-                return True
-            case _:
-                pass
-        return False
+def _show_raw(console: Console, events: Iterator[Followed]) -> None:
+    for told in events:
+        if isinstance(told, Notice):
+            typer.echo(told.words, err=True)
+        else:
+            console.out(told[1], highlight=False)
 
 
-def _show_raw(console: Console, events: Iterator[tuple[FeedItem | None, str]]) -> None:
-    for _, data in events:
-        console.out(data, highlight=False)
-
-
-def _show(console: Console, events: Iterator[tuple[FeedItem | None, str]], call_sid: str | None) -> None:
+def _show(console: Console, events: Iterator[Followed], call_sid: str | None) -> None:
     lines = LiveLines()
-    for event, _ in events:
-        if event is not None:
-            for line in lines.of(event):
+    for told in events:
+        if isinstance(told, Notice):
+            _print(console, Line(time.time(), "", "", told.words), shows_call=call_sid is None)
+        elif told[0] is not None:
+            for line in lines.of(told[0]):
                 _print(console, line, shows_call=call_sid is None)
 
 

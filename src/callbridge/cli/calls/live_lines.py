@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from callbridge.call import facts
 from callbridge.call.memory import ToolStarted
 from callbridge.cli.calls.in_words import quoted, short
-from callbridge.observe.feed import FeedEnded, LiveFact, LiveWords
+from callbridge.observe.feed import FeedEnded, LiveFact, LiveWords, ProcessLeaves
 from callbridge.observe.redaction import escaped
 from callbridge.records.happenings import happening_of
 from callbridge.records.in_words import counted, length
@@ -57,8 +57,12 @@ class LiveLines:
                     yield line
                 if isinstance(fact, facts.TurnEnded):
                     self._told -= {(fact.call_sid, "caller"), (fact.call_sid, "agent")}
+            case ProcessLeaves():
+                pass  # Who follows its successor says so.
             case FeedEnded(why="stopped"):
                 yield Line(event.at, "", "", "the service stops")
+            case FeedEnded(why="replaced"):
+                yield Line(event.at, "", "", "a worker that was replaced has ended")
             case FeedEnded():
                 yield Line(event.at, "", "", "too much came at once, and the rest is lost: follow again")
 

@@ -1,59 +1,94 @@
-"""Several streams of events as one: those of all workers of a service."""
+"""Several streams of live events as one: those of all workers of a service. The shell of `attaching.py`."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from typing import TYPE_CHECKING, TypeVar
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from callbridge.cli.control_client import ServiceError
+from callbridge.cli.calls.attaching import (
+    Attaching,
+    Begun,
+    BrokeOff,
+    Event,
+    Finish,
+    Open,
+    Say,
+    TimePassed,
+)
+from callbridge.cli.control_client import NoAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-T = TypeVar("T")
+    from callbridge.observe.feed import FeedItem
+
+LOOK_S: Final = 1.0
+"""After so much silence the reader is asked whether they want to wait any longer."""
 
 
-def merged(streams: Sequence[Iterable[T]]) -> Iterator[T]:
-    """The events of all, as they come, until the last stream has ended.
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One event of a worker."""
 
-    A worker that cannot be asked any more keeps nobody from hearing the others.
+    place: int
+    event: FeedItem | None
+    """None for one that only a newer version knows."""
+    text: str
+    """As it came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Nothing has come for a moment."""
+
+
+Told: TypeAlias = Item | Say | Quiet
+Read: TypeAlias = "Callable[[Open, Callable[[Item | Event], None]], Event]"
+"""Reads one stream to its end, in a thread of its own, and answers how it ended."""
+
+
+def merged(places: int, read: Read) -> Iterator[Told]:
+    """The events of all, as they come, until nothing more can come; and what becomes of the workers.
 
     Raises:
-        ServiceError: none of them could be read to its end.
+        ServiceError: nobody could be asked, or somebody was lost for good.
     """
-    if len(streams) == 1:
-        yield from streams[0]
-        return
-    news: queue.SimpleQueue[T | _Ended] = queue.SimpleQueue()
-    for stream in streams:
-        # Daemons: who stops reading does not wait for the next event of each worker.
-        threading.Thread(target=_read, args=(stream, news.put), daemon=True).start()
-    ends: list[_Ended] = []
-    while len(ends) < len(streams):
-        event = news.get()
-        if isinstance(event, _Ended):
-            ends.append(event)
+    attaching, news = Attaching(places), queue.SimpleQueue[Item | Event]()
+    due = deque(attaching.handle(Begun(), time.monotonic()))
+    while True:
+        while due:
+            match due.popleft():
+                case Open() as opened:
+                    # Daemons: who stops reading does not wait for the next event of each worker.
+                    threading.Thread(target=_read, args=(read, opened, news.put), daemon=True).start()
+                case Say() as said:
+                    yield said
+                case Finish(fault):
+                    if fault is not None:
+                        raise fault
+                    return
+        told = _next(news, attaching.deadline)
+        if isinstance(told, Item | Quiet):
+            yield told
         else:
-            yield event
-    errors = [end.error for end in ends if end.error is not None]
-    if len(errors) == len(ends):
-        raise errors[0]
+            due += attaching.handle(told, time.monotonic())
 
 
-class _Ended:
-    """Nothing more comes of a stream."""
-
-    def __init__(self, error: ServiceError | None) -> None:
-        self.error = error
-
-
-def _read(stream: Iterable[T], put: Callable[[T | _Ended], None]) -> None:
-    error: ServiceError | None = None
+def _next(news: queue.SimpleQueue[Item | Event], deadline: float | None) -> Item | Event | Quiet:
+    left_s = LOOK_S if deadline is None else max(0.0, min(LOOK_S, deadline - time.monotonic()))
     try:
-        for event in stream:
-            put(event)
-    except ServiceError as fault:
-        error = fault
+        return news.get(timeout=left_s)
+    except queue.Empty:
+        return Quiet() if deadline is None or time.monotonic() < deadline else TimePassed()
+
+
+def _read(read: Read, opened: Open, put: Callable[[Item | Event], None]) -> None:
+    end: Event = BrokeOff(opened.stream, NoAnswerError("What came could not be read."))
+    try:
+        end = read(opened, put)
     finally:
-        put(_Ended(error))
+        put(end)

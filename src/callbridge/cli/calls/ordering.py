@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from callbridge.cli.control_client import (
+    NoAnswerError,
     ServiceError,
     in_words,
     refuse_strangers,
@@ -61,13 +62,13 @@ def _order(path: str, call_sid: str, url: str | None) -> None:
 def order(clients: Sequence[httpx.Client], path: str, call_sid: str) -> str:
     """Asks one worker after the other for it; answers what was said to it.
 
-    Workers without a common state know of their own calls alone.
+    Workers without a common state know of their own calls alone; with one any of them tells who carries it.
 
     Raises:
         ServiceError: no such call is live, or the service cannot be asked.
     """
     for client in clients[:-1]:
-        with contextlib.suppress(_NotHereError):
+        with contextlib.suppress(_NotHereError, NoAnswerError):
             return _asked(client, path, call_sid)
     return _asked(clients[-1], path, call_sid)
 

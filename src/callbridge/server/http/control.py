@@ -109,6 +109,10 @@ class DrainReport(msgspec.Struct, frozen=True):
 
     state: str
     live_calls: int
+    process: str
+    """The name of this start of callbridge."""
+    is_replaced: bool
+    """Whether it is a worker that leaves while the others go on."""
 
 
 class Neighbour(msgspec.Struct, frozen=True):
@@ -181,7 +185,15 @@ class _Control:
         return _json(readiness, HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK)
 
     def _report(self) -> Response:
-        return _json(DrainReport(self.desk.drain.step.value, len(self.desk.live_calls)))
+        drain = self.desk.drain
+        return _json(
+            DrainReport(
+                state=drain.step.value,
+                live_calls=len(self.desk.live_calls),
+                process=self.desk.state.process,
+                is_replaced=drain.others_go_on,
+            )
+        )
 
 
 def _json(answer: msgspec.Struct, status: HTTPStatus = HTTPStatus.OK) -> Response:

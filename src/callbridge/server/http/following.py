@@ -47,6 +47,8 @@ class Hello(LiveEvent, frozen=True, tag="hello"):
     """The first event: which calls this process carries."""
 
     live_calls: list[str]
+    is_leaving: bool = False
+    """Whether it is a worker that is replaced, and has been told so."""
 
 
 @dataclass(slots=True)
@@ -80,8 +82,8 @@ class Following:
         events = desk.feed.subscribe(call_sid, with_words=with_words)
         live_calls = desk.live_calls.call_sids if call_sid is None else [call_sid]
         keeping = showing(desk.settings, words=with_words)
-        hello = ("hello", _encode_hello(Hello(at=desk.wall_now(), live_calls=live_calls)))
-        return self._counted(EventStream(events, hello, _teller(keeping)))
+        hello = Hello(at=desk.wall_now(), live_calls=live_calls, is_leaving=desk.feed.is_left)
+        return self._counted(EventStream(events, ("hello", _encode_hello(hello)), _teller(keeping)))
 
     def _counted(self, stream: EventStream) -> ASGIApp:
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:

@@ -154,7 +154,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.feed = Feed(self.wall_now)
-        self.drain.watch(lambda: self.state.say(is_leaving=self.drain.is_leaving))
+        self.drain.watch(self._step_taken)
         self.live_calls.tell_words_to(self.feed)
         self.people = People(
             *(self.settings, self.state, self.call_tokens, self.wall_now),
@@ -228,6 +228,12 @@ class Desk:
     async def agent_of(self, call_sid: str) -> str:
         """The name of who has this call, or was to have it; empty where nothing is known of it."""
         return agent_in(fact for _, fact in await self.known(call_sid))
+
+    def _step_taken(self) -> None:
+        """The process takes a step on its way out, or back: the others are told, and who follows calls."""
+        self.state.say(is_leaving=self.drain.is_leaving)
+        if self.drain.others_go_on:
+            self.feed.leave()
 
     def note(self, call_sid: str, fact: Fact) -> None:
         """What a webhook has learnt. Its number and time are the store's: several processes write these."""
