@@ -1,6 +1,6 @@
 """A real MCP server, written with the `mcp` package: a shop's, which can also hang, die, flood and lie.
 
-    python tests/mcp_server.py [--http PORT] [--list silent|many|odd|old]
+    python tests/mcp_server.py [--http PORT] [--list silent|many|odd|old|deaf]
 
 Its tools say themselves what they do. Over HTTP it wants the header `Authorization: Bearer <TOKEN>`.
 """
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,6 +53,7 @@ TOOLS = [
     _tool("picture", "Answers with a picture."),
     _tool("ask", "Wants a person at a screen to fill in a form."),
     _tool("fail", "Fails, in words."),
+    _tool("held", "How many wait for an answer of hang, and what was given up."),
 ]
 TOOLS[9] = TOOLS[9].model_copy(update={"output_schema": {"type": "object", "required": ["loaves"]}})
 
@@ -81,6 +84,7 @@ class Shop:
     def __init__(self, listing: str) -> None:
         self.listing, self.more = listing, 0
         self.bus = InMemorySubscriptionBus()
+        self.held, self.given_up = 0, 0
 
     async def list_tools(self, _context: Any, params: types.PaginatedRequestParams | None) -> Any:
         """What it has, as the command line wants it listed."""
@@ -166,6 +170,11 @@ class Shop:
     async def _fail(self, _context: Any) -> types.CallToolResult:
         return _said("the oven is cold", is_error=True)
 
+    async def _held(self, _context: Any) -> types.CallToolResult:
+        return types.CallToolResult(
+            content=[], structured_content={"held": self.held, "given_up": self.given_up}
+        )
+
     async def _unknown(self, _context: Any, **_arguments: Any) -> types.CallToolResult:
         return _said("done")
 
@@ -174,9 +183,8 @@ def _said(text: str, *, is_error: bool = False) -> types.CallToolResult:
     return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=is_error)
 
 
-def server(listing: str) -> Server[Any]:
+def server(shop: Shop) -> Server[Any]:
     """The shop's server, as the package serves it."""
-    shop = Shop(listing)
     return Server(
         "shop",
         version="1",
@@ -246,15 +254,61 @@ async def over_stdio(served: Server[Any], listing: str) -> None:
         await served.run(incoming, outgoing, options)
 
 
-def over_http(served: Server[Any], port: int) -> None:
+@dataclass
+class Deaf:
+    """Before a server in the network, for one of before 2026 that does not heed what is given up."""
+
+    app: Any
+    shop: Shop
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        request = await receive()
+        while request.get("more_body"):
+            request["body"] += (more := await receive())["body"]
+            request["more_body"] = more["more_body"]
+        message = json.loads(request["body"])
+        unread = [request]
+
+        async def again() -> Any:
+            return unread.pop() if unread else await receive()
+
+        match message.get("method"):
+            case "server/discover":
+                error = {"code": types.METHOD_NOT_FOUND, "message": "Method not found"}
+                await _answer(send, 200, {"jsonrpc": "2.0", "id": message["id"], "error": error})
+            case "notifications/cancelled":
+                self.shop.given_up += 1
+                await _answer(send, 202)
+            case "tools/call" if message["params"]["name"] == "hang":
+                self.shop.held += 1
+                try:
+                    await self.app(scope, again, send)
+                finally:
+                    self.shop.held -= 1
+            case _:
+                await self.app(scope, again, send)
+
+
+async def _answer(send: Any, status: int, body: Any = None) -> None:
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if body is None else json.dumps(body).encode()})
+
+
+def over_http(shop: Shop, port: int) -> None:
     """Until it is told to end."""
-    app = served.streamable_http_app()
+    app: Any = server(shop).streamable_http_app()
+    if shop.listing == "deaf":
+        app = Deaf(app, shop)
 
     async def guarded(scope: Any, receive: Any, send: Any) -> None:
         headers = dict(scope.get("headers", ()))
         if scope["type"] == "http" and headers.get(b"authorization") != f"Bearer {TOKEN}".encode():
-            await send({"type": "http.response.start", "status": 401, "headers": []})
-            await send({"type": "http.response.body", "body": b"no"})
+            await _answer(send, 401)
             return
         await app(scope, receive, send)
 
@@ -272,6 +326,6 @@ if __name__ == "__main__":
     parser.add_argument("--list", default="")
     given = parser.parse_args()
     if given.http is None:
-        asyncio.run(over_stdio(server(given.list), given.list))
+        asyncio.run(over_stdio(server(Shop(given.list)), given.list))
     else:
-        over_http(server(given.list), given.http)
+        over_http(Shop(given.list), given.http)

@@ -116,12 +116,35 @@ async def test_a_tool_that_is_given_up_ends_at_the_server() -> None:
     """Whoever waits for it ends it: the connection is as it was."""
     async with served("stdio") as server, linked(server) as link:
         await link.changes()
-        hanging = asyncio.create_task(link.run("hang"))
-        await link.run("fail")
-        hanging.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await hanging
+        await give_up(link)
         assert json.loads((await link.run("stock", bread="rye")).output)["loaves"] == 12
+
+
+@pytest.mark.heavy
+async def test_tools_that_are_given_up_keep_no_connection() -> None:
+    """Of a server in the network that is told so, and does not care."""
+    async with served("http", "--list", "deaf") as server, linked(server) as link:
+        await link.changes()
+        for _ in range(3):
+            await give_up(link)
+
+        async def held() -> dict[str, int]:
+            told: dict[str, int] = json.loads((await link.run("held")).output)
+            return told
+
+        async with asyncio.timeout(WAIT_S):
+            while (seen := await held())["held"]:
+                pass  # The server sees in a moment that nobody reads its answers.
+    assert seen == {"held": 0, "given_up": 3}
+
+
+async def give_up(link: Linked) -> None:
+    """A tool that hangs, once the server has it."""
+    hanging = asyncio.create_task(link.run("hang"))
+    await link.run("fail")
+    hanging.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await hanging
 
 
 @pytest.mark.heavy

@@ -284,6 +284,8 @@ class Connection:
             return failure("the service behind this tool cannot be reached; nothing was done")
         if error.code in {types.INVALID_PARAMS, types.METHOD_NOT_FOUND}:
             return failure(error.message, ToolOutcome.REFUSED)
+        if error.code == types.PARSE_ERROR:  # What has come of it is not to be read.
+            return failure(f"{error.message}{IN_DOUBT}", ToolOutcome.TIMED_OUT)
         if error.code not in _LOST:
             return failure(error.message)
         self._doubt()

@@ -1,5 +1,8 @@
 """A server in the network, by streamable HTTP: its answers have bounds, and a fault of one request stays one.
 
+Each request keeps a connection until it is answered. A server of before 2026 is told that a tool was given
+up, and may hold the connection all the same: so it is closed here then, and when nobody can wait any longer.
+
 Specification: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http
 """
 
@@ -8,16 +11,19 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
 
+import anyio
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
 
 from callbridge.agents.http.sending import tls_context
 from callbridge.agents.mcp.bounds import MESSAGE_BYTES_MAX, Volume
+from callbridge.agents.tools.tool import TIMEOUT_S_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from mcp.client._transport import TransportStreams
 
@@ -25,8 +31,14 @@ if TYPE_CHECKING:
 
 CONNECT_S: Final = 5.0
 
-GOODBYE_S: Final = 2.0
-"""What a server has to answer that its session is over."""
+NOTED_WITHIN_S: Final = 2.0
+"""What a server has to take note of what wants no answer: nothing else is said to it meanwhile."""
+
+TOOL_WITHIN_S: Final = TIMEOUT_S_MAX + NOTED_WITHIN_S
+"""Nobody waits longer for a tool, also where the server could not be told that it was given up."""
+
+CONNECTIONS_MAX: Final = 72
+"""With one server: for 64 tools that run, and for what else is said. One more is not reached."""
 
 NOT_REACHED: Final = -32050
 BROKE_OFF: Final = -32051
@@ -58,9 +70,7 @@ class OverHttp:
             headers={"User-Agent": "callbridge", **own, "Accept-Encoding": "identity"},
             # A stream is silent for as long as nothing happens. Who waits for an answer has a time for it.
             timeout=httpx2.Timeout(CONNECT_S, read=None),
-            transport=_Bounded(
-                httpx2.AsyncHTTPTransport(verify=tls_context(), trust_env=False), Volume(self._ended)
-            ),
+            transport=Bounded(_network(), Volume(self._ended)),
             trust_env=False,
         )
         speaking = streamable_http_client(
@@ -70,55 +80,137 @@ class OverHttp:
             yield streams
 
 
-class _Bounded(httpx2.AsyncBaseTransport):
-    """What goes wrong with one request is an answer to it.
+def _network() -> httpx2.AsyncHTTPTransport:
+    limits = httpx2.Limits(max_connections=CONNECTIONS_MAX)
+    return httpx2.AsyncHTTPTransport(verify=tls_context(), trust_env=False, limits=limits)
+
+
+class Bounded(httpx2.AsyncBaseTransport):
+    """What goes wrong with one request is an answer to it, and it ends when nobody waits for it any longer.
 
     The library would end the whole connection, and with it what other calls wait for.
+
+    Args:
+        network: sends requests.
+        volume: counts what comes.
     """
 
     def __init__(self, network: httpx2.AsyncBaseTransport, volume: Volume) -> None:
         self._network, self._volume = network, volume
+        self._unanswered: WeakValueDictionary[object, _Waiting] = WeakValueDictionary()
+        """By the protocol's ids. Each goes with its answer."""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        if request.method == "DELETE":
-            request.extensions["timeout"] = httpx2.Timeout(GOODBYE_S).as_dict()
+        """Sends one, and answers it whatever happens."""
+        message = json.loads(request.content) if request.method == "POST" else {}
+        if request.method != "GET" and not {"id", "method"} <= message.keys():
+            return await self._note(request, message)
+        waiting = _Waiting(TOOL_WITHIN_S if message.get("method") == "tools/call" else math.inf)
+        self._unanswered[message.get("id")] = waiting
+        return await self._answer(request, waiting)
+
+    async def _note(self, request: httpx2.Request, message: dict[str, Any]) -> httpx2.Response:
+        """Sends what wants no answer. Perhaps it says that another request was given up."""
         try:
-            response = await self._network.handle_async_request(request)
+            return await self._answer(request, _Waiting(NOTED_WITHIN_S))
+        finally:
+            is_given_up = message.get("method") == "notifications/cancelled"
+            if is_given_up and (waiting := self._unanswered.get(message["params"]["requestId"])):
+                waiting.end()
+
+    async def _answer(self, request: httpx2.Request, waiting: _Waiting) -> httpx2.Response:
+        try:
+            with waiting.in_time():
+                response = await self._network.handle_async_request(request)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout):
             return _error(NOT_REACHED, "the server cannot be reached")
         except httpx2.TransportError:
             return _error(BROKE_OFF, "the connection with the server broke off")
-        kind = response.headers.get("content-type", "")
-        if response.headers.get("content-encoding", "identity").lower() != "identity":
+        except TimeoutError:
+            return _error(BROKE_OFF, "the server has not answered in time")
+        if fault := _fault_of(response):
             await response.aclose()
-            return _error(BROKE_OFF, "the server has compressed its answer, which it was asked not to do")
-        if response.status_code >= _ERRORS_FROM and response.status_code != 404 and "json" not in kind:
-            await response.aclose()
-            return _error(BROKE_OFF, f"the server has answered with HTTP {response.status_code}")
+            return _error(BROKE_OFF, fault)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
-        has_events = kind.startswith("text/event-stream")  # They have a bound each.
-        response.stream = _Body(response.stream, math.inf if has_events else MESSAGE_BYTES_MAX, self._volume)
+        has_events = response.headers.get("content-type", "").startswith("text/event-stream")
+        response.stream = _Body(response.stream, waiting, self._volume, has_events=has_events)
         return response
 
     async def aclose(self) -> None:
+        """Nothing more is sent."""
         await self._network.aclose()
 
 
-class _Body(httpx2.AsyncByteStream):
-    """A body, up to the bound of its own and that of all."""
+def _fault_of(response: httpx2.Response) -> str:
+    """Why it is not read; empty where it is."""
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        return "the server has compressed its answer, which it was asked not to do"
+    is_fault = response.status_code >= _ERRORS_FROM and response.status_code != 404
+    if is_fault and "json" not in response.headers.get("content-type", ""):
+        return f"the server has answered with HTTP {response.status_code}"
+    return ""
 
-    def __init__(self, body: httpx2.AsyncByteStream, bytes_max: float, volume: Volume) -> None:
-        self._body, self._bytes_max, self._volume = body, bytes_max, volume
+
+class _Waiting:
+    """How long an answer is waited for.
+
+    Args:
+        within_s: at most.
+    """
+
+    def __init__(self, within_s: float) -> None:
+        self._until = anyio.current_time() + within_s
+        self._scope = anyio.CancelScope()
+
+    def end(self) -> None:
+        """Nobody waits any longer."""
+        self._until = -math.inf
+        self._scope.cancel()
+
+    @contextlib.contextmanager
+    def in_time(self) -> Iterator[None]:
+        """For one step on the way to the answer.
+
+        Raises:
+            TimeoutError: nobody waits for it any longer.
+        """
+        with anyio.CancelScope(deadline=self._until) as self._scope:
+            yield
+        if self._scope.cancelled_caught:
+            raise TimeoutError
+
+
+class _Body(httpx2.AsyncByteStream):
+    """A body, up to the bound of its own and that of all, for as long as it is waited for."""
+
+    def __init__(
+        self, body: httpx2.AsyncByteStream, waiting: _Waiting, volume: Volume, *, has_events: bool
+    ) -> None:
+        self._body, self._waiting, self._volume, self._has_events = body, waiting, volume, has_events
+        self._bytes_max = math.inf if has_events else MESSAGE_BYTES_MAX  # Events have a bound each.
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for part in self._body:
+        parts, size = aiter(self._body), 0
+        while (part := await self._next(parts)) is not None:
             size += len(part)
             if size > self._bytes_max:
                 raise httpx2.StreamError(f"the answer has more than {self._bytes_max} bytes")
             if self._volume.is_too_much(len(part)):
                 raise httpx2.StreamError("the server has sent too much")
             yield part
+
+    async def _next(self, parts: AsyncIterator[bytes]) -> bytes | None:
+        try:
+            with self._waiting.in_time():
+                return await anext(parts, None)
+        except TimeoutError as error:
+            # Events that broke off otherwise are asked for again: these are not.
+            kind = httpx2.SSEError if self._has_events else httpx2.StreamError
+            raise kind("the server has not answered in time") from error
+        except httpx2.TransportError as error:
+            if self._has_events:
+                raise
+            raise httpx2.StreamError("the connection with the server broke off") from error
 
     async def aclose(self) -> None:
         await self._body.aclose()
