@@ -469,9 +469,11 @@ def ended(book: Playbook) -> facts.StreamEnded:
 # --- What the agent's own code wants --------------------------------------------------------------------
 
 
-def agent_says(words: str = "One moment.", say_id: str = "say_1", *, until_tool: str = "") -> wants.AgentSays:
+def agent_says(
+    words: str = "One moment.", say_id: str = "say_1", *, until_tool: str = "", is_answer: bool = False
+) -> wants.AgentSays:
     """It wants exactly these words said."""
-    return wants.AgentSays(say_id, words, until_tool)
+    return wants.AgentSays(say_id, words, until_tool, is_answer)
 
 
 def ask_saying(words: str = "One moment.") -> a.SendToModel:

@@ -145,18 +145,23 @@ def test_words_for_the_time_of_a_tool_are_said_while_it_runs() -> None:
     assert book >> after(2, PLAYED) << v.said(100), "they had begun"
 
 
-def test_words_that_no_session_can_say_cost_one_session_and_not_the_call() -> None:
-    """Too long, or against the vendor's rules: the next session is not asked for them."""
+@pytest.mark.parametrize("is_answer", [False, True])
+def test_words_that_no_session_can_say_cost_one_session_and_not_the_call(*, is_answer: bool) -> None:
+    """Too long, or against the vendor's rules: the next session is not asked for them.
+
+    Where the caller waits for them, as for the first words of an agent they were handed to, it is asked for
+    an answer in its own words.
+    """
     book = v.greeted()
     rig = book.rig
-    rig.feed(v.agent_says())
+    rig.feed(v.agent_says(is_answer=is_answer))
     for attempt in range(rig.limits.response_attempts_max):
         outputs = rig.feed(v.created(f"words_{attempt}"), v.done(f"words_{attempt}"))
         if attempt < rig.limits.response_attempts_max - 1:
             assert book >> deadline(Timer.RETRY) << v.ask_saying()
     (said,) = facts_of(outputs, Said)
     assert (said.say_id, said.heard_percent, rig.phase) == ("say_1", 0, Phase.DIALLING)
-    assert not asks(rig.feed(*REPLACES[1:]))
+    assert asks(rig.feed(*REPLACES[1:])) == is_answer
     assert rig.phase is Phase.LIVE
 
 

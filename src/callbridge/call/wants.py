@@ -23,6 +23,8 @@ class AgentSays:
     words: str
     until_tool: str = ""
     """The `call_id` of a tool: once that has answered, the words are of no use if they were not begun."""
+    is_answer: bool = False
+    """The caller waits for them: where the model cannot be had to say them, another answer is owed."""
 
 
 @dataclass(frozen=True, slots=True)

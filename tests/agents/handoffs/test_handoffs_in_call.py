@@ -120,7 +120,10 @@ async def test_the_session_is_wanted_before_the_words_of_the_new_agent() -> None
         assert result.is_quiet
         kinds = [type(one) for one in call.wanted if not isinstance(one, AgentTells)]
         assert kinds == [SessionWanted, WishWithdrawn, AgentSays]
-        assert [one.words for one in call.wanted if isinstance(one, AgentSays)] == ["This is billing."]
+        (says,) = [one for one in call.wanted if isinstance(one, AgentSays)]
+        assert (says.words, says.is_answer) == ("This is billing.", True), "the caller waits for it"
+        told = json.loads(result.output)["what_next"]
+        assert 'You say now: "This is billing."' in told, "so that the model can, if it must"
 
 
 async def test_the_input_is_typed_and_goes_to_the_users_function() -> None:

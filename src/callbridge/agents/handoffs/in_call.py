@@ -47,7 +47,7 @@ _ON: Final = (
     "The caller is with you now: you are {name}. Your instructions and tools are those of this moment. Go on "
     "where the conversation stands; do not greet them, and do not ask again for what they have said."
 )
-_SAID: Final = "The caller hears a sentence of yours first. Say nothing more, and wait for their answer."
+_SAID: Final = 'You say now: "{say}" Say nothing more, and wait for their answer.'
 
 
 class HandoffsInCall:
@@ -208,8 +208,8 @@ class HandoffsInCall:
         self._wants.add(agent_facts.AgentChanged(other.name, one.name, handoff.tool_name))
         self._wants.add(w.WishWithdrawn())  # What the agent that is left wished for, like the end.
         if handoff.say:
-            self._wants.add(w.AgentSays(self._wants.new_id("say"), handoff.say))
-        what_next = _ON.format(name=other.name) + (f" {_SAID}" if handoff.say else "")
+            self._wants.add(w.AgentSays(self._wants.new_id("say"), handoff.say, is_answer=True))
+        what_next = _ON.format(name=other.name) + (f" {_SAID.format(say=handoff.say)}" if handoff.say else "")
         answer = {"assistant": other.name, "told": told, "what_next": what_next}
         output = json.dumps({name: text for name, text in answer.items() if text})
         return ToolResult(output, is_quiet=bool(handoff.say))

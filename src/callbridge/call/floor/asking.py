@@ -122,7 +122,7 @@ class Asking:
         if self._failed_attempts >= self._limits.response_attempts_max:
             if saying is not None:
                 self._floor.sayings.drop(saying)
-                if saying.comes_first:  # Whoever was stopped has to say something.
+                if saying.is_answer:
                     self._debts.owe_answer(saying.since)
             self.lost(Trouble(f"{self._failed_attempts} responses failed: {why}", code=code))
 

@@ -18,6 +18,8 @@ class Saying:
     since: float
     until_tool: str = ""
     """The tool whose answer makes them useless; empty for none."""
+    is_answer: bool = False
+    """The caller waits for them: where they cannot be said, something else is."""
     comes_first: bool = False
     """They stand in the place of words that were stopped: nothing else is said before."""
 

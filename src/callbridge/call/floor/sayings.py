@@ -38,14 +38,15 @@ class Sayings:
     def wanted(self, event: AgentSays, now: float) -> None:
         """One more."""
         waiting = self._debts.sayings
-        waiting.append(Saying(event.say_id, event.words, now, event.until_tool))
+        waiting.append(Saying(event.say_id, event.words, now, event.until_tool, event.is_answer))
         if len(waiting) > self._waiting_max:
             # The first may be asked for already: behind words that come before all, it is the second.
             self.drop(waiting[1 + waiting[0].comes_first])
 
     def wanted_first(self, event: AgentSays, now: float) -> None:
-        """One more, in the place of words that were stopped."""
-        self._debts.sayings.insert(0, Saying(event.say_id, event.words, now, comes_first=True))
+        """One more, in the place of words that were stopped: whoever was stopped has to say something."""
+        saying = Saying(event.say_id, event.words, now, is_answer=True, comes_first=True)
+        self._debts.sayings.insert(0, saying)
 
     def tool_answered(self, call_id: str, asked: Saying | None) -> None:
         """What was to cover the time of this tool is of no use any more. `asked`: is being made already."""
