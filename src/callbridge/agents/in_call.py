@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from callbridge.agents.context import Call, Line, Spoken
 from callbridge.agents.earlier import told_of
 from callbridge.agents.guardrails.tools import refusal_of
-from callbridge.agents.handoffs.in_call import HandoffsInCall
+from callbridge.agents.handoffs.in_call import HandoffsInCall, not_run, of_who_was_left
 from callbridge.agents.outside import NoOutside
 from callbridge.agents.recording.in_call import RecordingInCall
 from callbridge.agents.texting.in_call import TextsInCall
@@ -331,12 +331,16 @@ class AgentInCall:
             names = ", ".join(self._tools_now())
             why = f"there is no tool {asked.name}; the tools are: {names}"
             return failure(why, ToolOutcome.REFUSED)
-        instead = None if asked.is_ours else await self._instead_of(owner, tool, asked, is_kept=is_kept)
-        if instead is not None:
-            return instead
+        if not asked.is_ours:
+            instead = await self._instead_of(owner, tool, asked, is_kept=is_kept)
+            if instead is not None:
+                return instead
+            tool = self._handoffs.of_one(owner, tool)
         result = await self._tools.run(tool, asked, is_kept=is_kept)
-        if result.transfer is not None:
+        if result.transfer is not None and not self._handoffs.has_left(owner):
             result = await self._put_through(owner, result.transfer, asked)
+        if self._handoffs.has_left(owner):
+            result = of_who_was_left(result)
         self._ended(owner, asked, result)
         return replace(result, is_momentary=result.is_momentary or tool.manner.is_momentary)
 
@@ -349,10 +353,9 @@ class AgentInCall:
         refusal = await refusal_of(guardrails, asked.name, asked.arguments, self.call)
         if refusal is not None:
             return refusal
-        at_once = await self._tools.answer_at_once(tool, asked, owner.wants, is_kept=is_kept)
-        if at_once is None and owner is not self._handoffs.on:
-            return failure(f"{asked.name} was not run: the caller was handed over", ToolOutcome.REFUSED)
-        return at_once
+        if self._handoffs.has_left(owner):
+            return failure(not_run(asked.name), ToolOutcome.REFUSED)
+        return await self._tools.answer_at_once(tool, asked, owner.wants, is_kept=is_kept)
 
     def _asked_of(self, asked: RunTool) -> tuple[OneAgent, AnyTool | None]:
         """Whose it is, and what is run. A model has the tools of the agent that is on, and no others."""
@@ -376,7 +379,7 @@ class AgentInCall:
         if is_later:
             self._tools.ended_later(asked, result)
         # What a tool answers moves no flow of an agent that rests.
-        if (asked.is_ours and not is_later) or owner is self._handoffs.on:
+        if (asked.is_ours and not is_later) or not self._handoffs.has_left(owner):
             owner.abilities.answered(asked.name, result, self.call)
         self._is_stale = True
         if asked.is_ours and result.wish is not None:  # Of the model's own call the core sees to it.

@@ -15,17 +15,20 @@ from callbridge import (
     AgentFault,
     Call,
     Destination,
+    EndCall,
     Flow,
     Handoff,
     Recording,
     Step,
     ToolRefused,
+    Transfer,
     asked,
     tool,
 )
 from callbridge.agents.handoffs.graph import agents_from, unused_in
 from callbridge.agents.handoffs.in_call import HANDOFFS_MAX, UNSPOKEN_MAX
 from callbridge.agents.menu import work_of
+from callbridge.agents.tools.runs import AT_ONCE_MAX
 from callbridge.call.actions import RunTool
 from callbridge.call.agent_facts import AgentChanged, StepEntered, ValuesSet
 from callbridge.call.facts import (
@@ -36,7 +39,7 @@ from callbridge.call.facts import (
     decode,
     encode,
 )
-from callbridge.call.outcomes import TransferOutcome
+from callbridge.call.outcomes import ToolOutcome, TransferOutcome
 from callbridge.call.telephone_facts import TransferEnded
 from callbridge.call.wants import AgentSays, AgentTells, AnswerStopped, SessionWanted, WishSet, WishWithdrawn
 from callbridge.fields import PersonName
@@ -407,6 +410,89 @@ async def test_a_tool_that_was_held_up_is_not_run_for_an_agent_that_rests() -> N
         may_pass.set()
         assert "handed over" in (await waiting).output
     assert done == []
+
+
+async def test_a_form_notes_nothing_behind_the_fact_that_its_agent_was_left() -> None:
+    """It waited for a place. The other agent has a form of the same name, whose value it would become."""
+    may_hand_over, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def noted() -> None:
+        await may_hand_over.wait()
+
+    desk, billing = desk_and_billing(on_handoff=noted)
+
+    @desk.tool
+    async def look_up(shelf: int) -> None:
+        """Look it up."""
+        await may_answer.wait()
+
+    for agent in (desk, billing):
+        agent.capture(Booking)
+    async with flow_call(desk) as call, asyncio.TaskGroup() as tasks:
+        asked = [("look_up", f'{{"shelf": {number}}}') for number in range(AT_ONCE_MAX - 1)]
+        asked += [("transfer_to_billing_eu", "{}"), ("note_booking", '{"guests": 2}')]
+        runs = [tasks.create_task(call.agent.run(asked_for(*one), is_kept=True)) for one in asked]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        may_hand_over.set()
+        result = await runs[-1]
+        may_answer.set()
+        await call.settle()
+    assert (result.outcome, call.agent.agent_on) == (ToolOutcome.REFUSED, "Billing.eu")
+    assert "the caller was handed over" in result.output
+    assert [fact.kind for fact in call.facts] == ["stream_started", "agent_changed"]
+
+
+@pytest.mark.parametrize("wish", [EndCall("The order is cancelled."), Transfer("office", reason="an order")])
+async def test_a_tool_that_still_runs_does_its_work_and_wishes_nothing_for_the_call(wish: str) -> None:
+    """What was done is done, and its values are those of the call; the caller stays with whom they are."""
+    desk, billing = desk_and_billing()
+    desk = Agent(
+        name="desk",
+        can_hang_up=False,
+        transfers=[Destination("office", "+14155550100")],
+        handoffs=[billing],
+    )
+    billing.handoffs[:] = [desk]
+    may_end = asyncio.Event()
+
+    @desk.tool
+    async def cancel(call: Call) -> str:
+        """Cancel the order."""
+        await may_end.wait()
+        call.values["cancelled"] = call.agent
+        return wish
+
+    async with flow_call(desk) as call:
+        waiting = asyncio.ensure_future(call.run("cancel", "{}"))
+        await asyncio.sleep(0)
+        await call.call("transfer_to_billing_eu")
+        may_end.set()
+        result = await waiting
+    told = json.loads(result.output)
+    assert (told.get("answered"), result.wish) == (wish if isinstance(wish, EndCall) else None, None)
+    assert "handed over to you meanwhile" in told["not_done"]
+    assert wishes(call.wanted) == [WishWithdrawn]
+    assert call.agent.call.values == {"cancelled": "Billing.eu"}
+
+
+async def test_who_is_handed_over_meanwhile_is_not_put_through() -> None:
+    """A function of the agent's that is left still says whom to ring."""
+    may_answer = asyncio.Event()
+
+    async def on_duty() -> str:
+        await may_answer.wait()
+        return "+14155550100"
+
+    people = [Destination("office", on_duty, within=["+1415"], says="I put you through.")]
+    desk = Agent(name="desk", transfers=people, handoffs=[Agent(name="other")])
+    async with flow_call(desk) as call:
+        waiting = asyncio.ensure_future(call.run("transfer", '{"to": "office", "reason": "a bill"}'))
+        await asyncio.sleep(0)
+        await call.call("transfer_to_other")
+        may_answer.set()
+        assert "handed over meanwhile" in (await waiting).output
+    assert [type(one) for one in call.wanted if isinstance(one, WishSet | AgentSays)] == []
 
 
 async def test_a_handoff_that_comes_behind_the_end_is_none() -> None:

@@ -49,6 +49,10 @@ _ON: Final = (
 )
 _SAID: Final = 'You say now: "{say}" Say nothing more, and wait for their answer.'
 
+_WISHES_NOTHING: Final = (
+    "the call was not ended, and nobody was rung: the caller was handed over to you meanwhile"
+)
+
 
 class HandoffsInCall:
     """The agents of one call.
@@ -72,8 +76,8 @@ class HandoffsInCall:
         self._given = "", ""
         """Instructions and language, for agents that have none of their own."""
         self._tasks: asyncio.TaskGroup | None = None
-        self._is_wanted = self._is_over = False
-        """One is on its way; the stream has ended."""
+        self._is_wanted = self._is_made = self._is_over = False
+        """One is on its way; it is a fact that is not told yet; the stream has ended."""
         # All that follows is folded from facts.
         self.on = self.all[0]
         """Who talks with the caller."""
@@ -123,6 +127,21 @@ class HandoffsInCall:
         """Who has asked for a work; who is on, where nobody of these has."""
         return next((one for one in self.all if one.wants.has_asked(work_id)), self.on)
 
+    def has_left(self, one: OneAgent) -> bool:
+        """Whether an agent does not talk with the caller any more, or not from the next fact on."""
+        return one is not self.on or self._is_made
+
+    def of_one(self, one: OneAgent, tool: AnyTool) -> AnyTool:
+        """A tool as the model of one agent has it: once that is left, it does not begin any more.
+
+        So what a form or a flow notes stands before the fact that ends the agent's time, and is its own.
+        """
+        return tool.behind(partial(self._refuse_left, one, tool.name)) if len(self.all) > 1 else tool
+
+    def _refuse_left(self, one: OneAgent, tool: str) -> None:
+        if self.has_left(one):
+            raise ToolRefused(not_run(tool))
+
     # --- What happens ---
 
     async def prepare(self, call: Call[Any], instructions: str, speak: str) -> None:
@@ -162,7 +181,8 @@ class HandoffsInCall:
         match fact:
             case agent_facts.AgentChanged(agent=name):
                 found = next((one for one in self.all if one.name == name), None)
-                self._is_wanted, self._is_unknown = False, found is None
+                self._is_wanted = self._is_made = False
+                self._is_unknown = found is None
                 self._count, self._unspoken = self._count + 1, self._unspoken + 1
                 if found is None:  # A deploy came in between.
                     structlog.get_logger().warning("agent_not_known", name=name, agent=self.on.name)
@@ -205,6 +225,7 @@ class HandoffsInCall:
             is_done = True
         finally:
             self._is_wanted = is_done
+        self._is_made = True
         self._wants.add(agent_facts.AgentChanged(other.name, one.name, handoff.tool_name))
         self._wants.add(w.WishWithdrawn())  # What the agent that is left wished for, like the end.
         if handoff.say:
@@ -233,3 +254,17 @@ class HandoffsInCall:
                 f"the caller was handed over {UNSPOKEN_MAX} times and has said nothing in between; speak "
                 "with them first"
             )
+
+
+def not_run(tool: str) -> str:
+    """What is told of a tool that has not begun when its agent is left."""
+    return f"{tool} was not run: the caller was handed over"
+
+
+def of_who_was_left(result: ToolResult) -> ToolResult:
+    """What a tool has ended with whose agent was left meanwhile: what was done is told, no wish counts."""
+    if result.wish is None and result.transfer is None:
+        return result
+    told = {"answered": result.output, "not_done": _WISHES_NOTHING}
+    output = json.dumps({name: text for name, text in told.items() if text})
+    return ToolResult(output, result.outcome, is_momentary=result.is_momentary)

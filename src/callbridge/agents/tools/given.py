@@ -70,6 +70,17 @@ class GivenTool:
         other._answer = answer
         return other
 
+    def behind(self, check: Callable[[], None]) -> GivenTool:
+        """The same tool behind a check: `check` raises ToolRefused where it may not begin any more."""
+
+        def checked(arguments: dict[str, Any], call: Call[Any]) -> object:
+            check()
+            return self._answer(arguments, call)
+
+        other = copy(self)
+        other._answer = checked
+        return other
+
     def fault_in(self, arguments: str, call: Call[Any]) -> ToolResult | None:
         """What the model is told where it cannot be run with these arguments. Runs nothing, never raises."""
         try:

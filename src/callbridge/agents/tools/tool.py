@@ -179,6 +179,15 @@ class Tool:
         other._function = function
         return other
 
+    def behind(self, check: Callable[[], None]) -> Tool:
+        """The same tool behind a check: `check` raises ToolRefused where it may not begin any more."""
+
+        def checked(**given: object) -> object:
+            check()
+            return self._function(**given)
+
+        return self.doing(checked)
+
     def answer(self, arguments: str, call: Call[Any]) -> ToolResult | Awaitable[object]:
         """Reads `arguments` (JSON text), calls a plain function, puts its result into words. Never raises.
 

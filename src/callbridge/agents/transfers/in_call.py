@@ -73,6 +73,8 @@ class TransfersInCall:
         # All that follows is folded from facts.
         self._step, self._values = "", KeptValues()
         self._count, self._is_on = 0, False
+        self._handovers = 0
+        """From one agent of the call to another."""
         self.results: list[TransferResult] = []
         """What became of those that are over."""
         self._unhandled = False
@@ -134,6 +136,7 @@ class TransfersInCall:
                 self._is_on = self._is_wanted = False
             case agent_facts.AgentChanged():
                 self._is_wanted = False
+                self._handovers += 1
             case facts.CallerSpoke() | facts.KeysPressed() | facts.TurnEnded() | facts.SessionReplaced():
                 self._is_wanted = False
             case _:
@@ -209,7 +212,7 @@ class TransfersInCall:
                 f"the caller was put through {TRANSFERS_MAX} times in this call, and is not any more; "
                 "offer what else you can do"
             )
-        self._is_wanted, wish = True, None
+        self._is_wanted, wish, handovers = True, None, self._handovers
         try:
             wish = await resolved(destination, call, self._values.with_those_of(call), reason, summary)
         except Closed:
@@ -218,6 +221,8 @@ class TransfersInCall:
         finally:
             if wish is None:
                 self._is_wanted = False
+        if self._handovers > handovers:
+            raise ToolRefused("the caller was handed over meanwhile, and is not put through")
         return wish
 
     def _result(self, wish: wishes.Transfer, say: str = "") -> ToolResult:
