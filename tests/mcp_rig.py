@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 import mcp_server
 from callbridge.agents.mcp.connection import Connection
+from callbridge.agents.mcp.lasting import lasting
 from callbridge.agents.mcp.servers import McpServer, OurServer
 from ports import free_port
 
@@ -73,7 +74,7 @@ async def linked(server: McpServer) -> AsyncIterator[Linked]:
     """A connection with it, looked after until the end."""
     link = Linked()
     link.connection = Connection(_ours(server), link.note)
-    life = asyncio.create_task(link.connection.live_forever())
+    life = asyncio.create_task(lasting(link.connection))
     try:
         yield link
     finally:

@@ -641,6 +641,19 @@ BROAD = {
         "Host._enter_late",
     ): "a guest's code may raise; the call goes on",
     ("callbridge.agents.openai_agents.host", "Host._tell"): "so here",
+    (
+        "callbridge.agents.openai_agents.mcp_servers",
+        "SdkLink.live_once",
+    ): "the SDK's, a library's, the user's own: it is connected to again",
+    ("callbridge.agents.openai_agents.mcp_servers", "SdkLink._close"): "so here; it is gone either way",
+    (
+        "callbridge.agents.openai_agents.mcp_servers",
+        "SharedServer.list_tools",
+    ): "then it has none, with a line in the log",
+    (
+        "callbridge.agents.openai_agents.mcp_servers",
+        "SharedServer.call_tool",
+    ): "raised again; whether it is still there is seen soon",
     ("callbridge.agents.handoffs.handoff", "Handoff.is_open"): "then it is not there, with a line in the log",
     ("callbridge.agents.openai_agents.host", "Host._do"): "told to the guest's session, and raised again",
     ("callbridge.agents.openai_agents.playing", "Tracked.__init__"): "the tracker is the user's code",

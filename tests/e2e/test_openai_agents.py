@@ -11,10 +11,14 @@ import pytest
 pytest.importorskip("agents.realtime", reason="the OpenAI Agents SDK is an extra: callbridge[openai-agents]")
 
 from agents import GuardrailFunctionOutput, OutputGuardrail, function_tool
+from agents.mcp import MCPServerStdio
 from agents.realtime import RealtimeAgent, realtime_handoff
 
+import mcp_server
 from callbridge import Agent
 from callbridge import Call as CallOf
+from callbridge.agents.mcp import lasting
+from callbridge.agents.openai_agents import mcp_servers
 from callbridge.call.agent_facts import GuestChanged
 from callbridge.call.facts import EndReason, StreamEnded, StreamStarted, TurnEnded
 from callbridge.openai_agents import guest
@@ -38,7 +42,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
-WORD = noise(random.Random(1), 600)
+WORD = noise(random.Random(1), 400)
+HEARD = WaitForAgent(quiet_ms=200)
 
 
 def speech(text: str, ms: int = 300) -> Speech:
@@ -69,7 +74,7 @@ async def test_an_agent_with_one_tool_answers_a_call() -> None:
         ),
         after_ms=20,
     )
-    caller = CallerScript([WaitForAgent(), Say(WORD), WaitForAgent(), HangUp()])
+    caller = CallerScript([HEARD, Say(WORD), HEARD, HangUp()])
     async with stack(script, agent=agent) as running:
         call = await running.call(caller)
     assert call.journal.refusals == []
@@ -109,9 +114,7 @@ async def test_who_had_the_call_has_it_on_another_stream() -> None:
         return []
 
     line = Line(cut, from_media=170)
-    caller = CallerScript(
-        [WaitForAgent(), Say(WORD), WaitForAgent(), Pause(1500), Say(WORD), WaitForAgent(), HangUp()]
-    )
+    caller = CallerScript([HEARD, Say(WORD), HEARD, Pause(1500), Say(WORD), HEARD, HangUp()])
     async with line.opened():
         environment = {"PUBLIC_BASE_URL": line.url}
         async with stack(script, agent=guest(front, events=events), environment=environment) as running:
@@ -128,6 +131,41 @@ async def test_who_had_the_call_has_it_on_another_stream() -> None:
     parts = [item.content[0] for item in histories[1][:3]]
     said = [getattr(part, "text", None) or getattr(part, "transcript", None) for part in parts]
     assert said == ["Hello!", "A bill.", "Bills here."]
+
+
+# --- MCP servers of its own ---------------------------------------------------------------------------
+
+
+@pytest.mark.heavy
+async def test_the_tools_of_a_program_are_there_when_it_dies_and_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the SDK's documentation has it, but that nobody has connected it. It hangs, and dies in a tool."""
+    monkeypatch.setattr(mcp_servers, "LOOK_AGAIN_S", 0.05)
+    monkeypatch.setattr(lasting, "REST_S", 0.05)
+    program, *arguments = mcp_server.command()
+    shop = MCPServerStdio(
+        {"command": program, "args": arguments}, name="shop", client_session_timeout_seconds=0.2
+    )
+    agent = RealtimeAgent[Any](name="Shop", instructions="You sell bread.", mcp_servers=[shop])
+    script = Script(
+        answers=(
+            Answer(say=(speech("Hello!"),)),
+            Answer(calls=(Call(name="hang"),)),
+            Answer(calls=(Call(name="die"),)),
+            Answer(say=(speech("One moment."),)),
+            Answer(calls=(Call(name="stock", arguments={"bread": "rye"}),)),
+            Answer(say=(speech("Twelve."),)),
+        ),
+        after_ms=20,
+    )
+    caller = CallerScript([HEARD, Say(WORD), HEARD, Pause(1000), Say(WORD), HEARD, HangUp()])
+    async with stack(script, agent=agent) as running:
+        call = await running.call(caller)
+    hung, died, stock = outputs(call.journal)
+    assert ("error" in hung, "error" in died) == (True, True)
+    assert "12 loaves" in stock
+    assert [turn.agent for turn in call.of(TurnEnded)][-1] == "Twelve."
 
 
 # --- Beside one of ours -------------------------------------------------------------------------------

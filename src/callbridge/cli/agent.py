@@ -164,6 +164,8 @@ def _servers(agent: Agent) -> Iterator[str]:
         ):
             if named:
                 yield f"  {what}: {'all' if named is True else ', '.join(sorted(named))}"
+    if agent.guest is not None:
+        yield from (f"{theirs.name}: of the {agent.guest.library}" for theirs in agent.guest.servers)
     for theirs in agent.models_servers:
         allowed = "all" if theirs.allowed is None else ", ".join(theirs.allowed)
         approval = theirs.approval if isinstance(theirs.approval, str) else "as a function says"

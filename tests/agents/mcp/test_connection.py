@@ -14,6 +14,7 @@ pytest.importorskip("mcp.client", reason="the extra mcp is not installed")
 import mcp_server
 from callbridge.agents.mcp import bounds
 from callbridge.agents.mcp import connection as connection_module
+from callbridge.agents.mcp import lasting as lasting_module
 from callbridge.agents.mcp.connection import Connection
 from callbridge.agents.mcp.listing import TOOLS_MAX
 from callbridge.agents.mcp.servers import McpServer, OurServer
@@ -38,7 +39,7 @@ async def nothing_left() -> AsyncIterator[None]:
 def without_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a server has to wait for between two looks, and we before we open it again."""
     monkeypatch.setattr(connection_module, "LOOK_AGAIN_S", 0.1)
-    monkeypatch.setattr(connection_module, "REST_S", 0.1)
+    monkeypatch.setattr(lasting_module, "REST_S", 0.1)
 
 
 ALL = [tool.name for tool in mcp_server.TOOLS]
@@ -246,7 +247,7 @@ async def test_its_end_is_heeded_where_a_fault_comes_with_it(monkeypatch: pytest
     monkeypatch.setattr(Connection, "_speak", speak)
     server = McpServer.stdio("no-such-program")
     assert isinstance(server, OurServer)
-    life = asyncio.create_task(Connection(server, lambda: None).live_forever())
+    life = asyncio.create_task(lasting_module.lasting(Connection(server, lambda: None)))
     await asyncio.sleep(0)
     life.cancel()
     await asyncio.wait([life], timeout=WAIT_S)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 def _abilities(agent: Agent, about: About, outside: Outside, wants: Wants) -> Iterator[Ability]:
     yield from (make(wants, about) for make in agent.abilities)
+    if agent.guest is not None:
+        yield agent.guest.in_call(wants, outside.mcp)
     if agent.models_servers:
         yield McpApprovals(agent.models_servers, wants)
     if agent.our_servers:

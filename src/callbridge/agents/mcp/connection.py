@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import mcp_types as types
@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from callbridge.agents.mcp.answers import IN_DOUBT, NEEDS_A_PERSON, told_of
 from callbridge.agents.mcp.bounds import Metered
+from callbridge.agents.mcp.lasting import heed_cancellation
 from callbridge.agents.mcp.listing import NAMED_MAX, Found, Listed, tools_of
 from callbridge.agents.mcp.over_http import BROKE_OFF, NOT_REACHED, OverHttp
 from callbridge.agents.mcp.over_stdio import OverStdio
@@ -57,10 +58,6 @@ CHANGES_MAX: Final = 5
 """So many changes within `LOOK_EVERY_S`, and it is asked that often only: each costs every call an update of
 its session, and all that the model has read is read anew."""
 
-REST_S: Final = 1.0
-REST_S_MAX: Final = 60.0
-"""Before it is opened again: twice as long each time."""
-
 AT_ONCE_MAX: Final = 64
 """Tools that run on one server, for all calls together."""
 
@@ -95,8 +92,8 @@ class Connection:
         """What it has at the moment; nothing while it is not there."""
         self.trouble = "it has not answered yet"
         """Why it is not there; empty while it is."""
-        self.answered = asyncio.Event()
-        """It has said which tools it has, once at least."""
+        self.tried = asyncio.Event()
+        """It has said which tools it has, or could not be opened, once at least."""
         self.left_out: tuple[str, ...] = ()
         """Those of its tools that no model would take, each with the reason."""
         self._session: ClientSession | None = None
@@ -109,19 +106,12 @@ class Connection:
         self._running = 0
         self._why_ended = ""
 
-    # --- Its life ---
+    @property
+    def name(self) -> str:
+        """The server's, as logs have it."""
+        return self.server.name
 
-    async def live_forever(self) -> NoReturn:
-        """Opens it, and opens it again whenever it is lost."""
-        log, rest_s = _log.bind(server=self.server.name), REST_S
-        while True:
-            began_at = self._now()
-            await self.live_once()
-            if self._now() - began_at > REST_S_MAX:
-                rest_s = REST_S
-            log.warning("mcp_server_lost", reason=self.trouble, again_in_s=rest_s)
-            await asyncio.sleep(rest_s)
-            rest_s = min(2 * rest_s, REST_S_MAX)
+    # --- Its life ---
 
     async def live_once(self) -> None:
         """From its first word to its last one. `trouble` says afterwards why that was."""
@@ -131,7 +121,7 @@ class Connection:
         try:
             await self._speak(way)
         except Exception as error:  # noqa: BLE001  # A library's, and whatever a server makes of it.
-            _heed_cancellation(error)
+            heed_cancellation(error)
             has_begun = self._session is not None
             trouble = self._why_ended or _in_words(error)
             if way.last_words and not has_begun:
@@ -143,6 +133,7 @@ class Connection:
                 self._take(())
         finally:
             self._session = None
+            self.tried.set()
 
     async def _speak(self, way: OverStdio | OverHttp) -> None:
         """Asks which tools it has, again and again; returns never.
@@ -162,7 +153,7 @@ class Connection:
                     self._session, self.trouble = session, ""
                     _log.info("mcp_server_answers", server=self.server.name, tools=len(listed))
                 self._compare(listed)
-                self.answered.set()
+                self.tried.set()
                 await self._rest()
 
     @contextlib.asynccontextmanager
@@ -309,19 +300,6 @@ def as_listed(tool: types.Tool) -> Listed:
     """A tool as the library has read it."""
     fault = str((tool.meta or {}).get(FAULT, ""))
     return Listed(tool.name, tool.description or "", tool.input_schema, fault)
-
-
-def _heed_cancellation(error: Exception) -> None:
-    """Where the library has put a fault in the place of our own end, this is the end all the same.
-
-    Its groups of tasks do when both come at once: then nobody could end this connection any more.
-
-    Raises:
-        CancelledError: this task is to end.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError from error
 
 
 def _in_words(error: BaseException) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from agents.realtime import RealtimeAgent, RealtimePlaybackTracker, RealtimeRunConfig, RealtimeSession
 
     from callbridge.agents.context import Call
+    from callbridge.agents.mcp.connections import Connections
     from callbridge.agents.openai_agents.tools import HostedTool
     from callbridge.agents.wants import Wants
 
@@ -74,10 +75,11 @@ class Host:
     Args:
         hosting: who the guest is.
         wants: what the call is wanted to do.
+        connections: of the process, with MCP servers.
     """
 
-    def __init__(self, hosting: Hosting, wants: Wants) -> None:
-        self._hosting, self._wants = hosting, wants
+    def __init__(self, hosting: Hosting, wants: Wants, connections: Connections) -> None:
+        self._hosting, self._wants, self._connections = hosting, wants, connections
         self.model = CallModel(wants, self._ask)
         self._session: CallSession | None = None
         self._one_by_one = asyncio.Lock() if hosting.config.get("async_tool_calls") is False else None
@@ -95,7 +97,7 @@ class Host:
         hosting, context = self._hosting, call
         if hosting.context is not None:
             context = await asked_about(call, hosting.context, CONTEXT_S)
-        session = CallSession(self.model, agent, context, hosting.config, self._wants)
+        session = CallSession(self.model, agent, context, hosting.config, self._wants, self._connections)
         try:
             await session.enter()
         except SystemExit as error:  # It would end the process, and every call with it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import structlog
@@ -15,12 +16,13 @@ from callbridge.agents.guest import Guest
 from callbridge.agents.openai_agents.graph import reachable
 from callbridge.agents.openai_agents.host import Hosting
 from callbridge.agents.openai_agents.in_call import GuestInCall, ListeningGuest
+from callbridge.agents.openai_agents.mcp_servers import SdkServer
 from callbridge.agents.openai_agents.recognising import is_guest
 from callbridge.agents.openai_agents.settings import as_ours
 from callbridge.agents.openai_agents.tools import HostedTool
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable
 
     from agents.realtime import RealtimePlaybackTracker, RealtimeRunConfig, RealtimeSession
     from pydantic import BaseModel
@@ -110,11 +112,9 @@ def guest(
     agents = reachable(start)
     settings: dict[str, Any] = {"name": _name_of(start)} | taken | dict(more)
     made = Agent(instructions="", greeting=greeting, can_hang_up=can_hang_up, **settings)
-    made.guest = _shown(agent, agents, [*left_out, *not_taken])
-    made.toolbox.reserve(made.guest.tool_names)
     hosting = Hosting(start, agents, config, context, events, playback_tracker)
-    kind = ListeningGuest if _listens(hosting) else GuestInCall
-    made.abilities.append(lambda wants, _about: kind(hosting, wants))
+    made.guest = _shown(agent, hosting, [*left_out, *not_taken])
+    made.toolbox.reserve(made.guest.tool_names)
     return made
 
 
@@ -138,16 +138,20 @@ def _listens(hosting: Hosting) -> bool:
     return hosting.events is not None or are_guarded or bool(hosting.config.get("output_guardrails"))
 
 
-def _shown(of: object, agents: Mapping[str, RealtimeAgent[Any]], left_out: list[str]) -> Guest:
+def _shown(of: object, hosting: Hosting, left_out: list[str]) -> Guest:
     """What is known of it before there is a call. What a call has not of it is told in the log as well."""
-    start = next(iter(agents.values()))
+    start, agents = hosting.start, hosting.agents
     left_out += [f"prompt of {one.name}: write its instructions out" for one in agents.values() if one.prompt]
     if left_out:
         log = structlog.get_logger()
         log.warning("openai_agents_left_out", agent=start.name, settings="; ".join(left_out))
     instructions = start.instructions if isinstance(start.instructions, str) else None
     tools = {name: _tools_of(one) for name, one in agents.items()}
-    return Guest("OpenAI Agents SDK", of, instructions, tools, tuple(left_out))
+    servers = dict.fromkeys(SdkServer(server) for one in agents.values() for server in one.mcp_servers)
+    kind = ListeningGuest if _listens(hosting) else GuestInCall
+    return Guest(
+        "OpenAI Agents SDK", of, instructions, tools, partial(kind, hosting), tuple(servers), tuple(left_out)
+    )
 
 
 def _tools_of(agent: RealtimeAgent[Any]) -> list[HostedTool]:

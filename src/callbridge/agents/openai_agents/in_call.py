@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agents.realtime import RealtimeAgent, RealtimeModelEvent
 
     from callbridge.agents.context import Call
+    from callbridge.agents.mcp.connections import Connections
     from callbridge.agents.openai_agents.host import Hosting
     from callbridge.agents.tools.given import AnyTool
     from callbridge.agents.tools.tool import ToolResult
@@ -36,13 +37,14 @@ class GuestInCall:
     Args:
         hosting: who the guest is.
         wants: what the call is wanted to do.
+        connections: of the process, with MCP servers.
     """
 
     works = _NO_WORKS
     keys = None
 
-    def __init__(self, hosting: Hosting, wants: Wants) -> None:
-        self._hosting, self._host = hosting, Host(hosting, wants)
+    def __init__(self, hosting: Hosting, wants: Wants, connections: Connections) -> None:
+        self._hosting, self._host = hosting, Host(hosting, wants, connections)
         self._model, self._telling = self._host.model, Telling(hosting.characters_each)
         self._agent = hosting.start.name
         """Who speaks."""

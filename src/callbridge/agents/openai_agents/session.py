@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from agents.realtime import RealtimeSession
 
+from callbridge.agents.openai_agents.mcp_servers import sharing
 from callbridge.call.agent_facts import GuestChanged
 
 if TYPE_CHECKING:
-    from agents.realtime import RealtimeAgent, RealtimeRunConfig
+    from agents.realtime import RealtimeAgent, RealtimeRunConfig, RealtimeSessionModelSettings
 
+    from callbridge.agents.mcp.connections import Connections
     from callbridge.agents.openai_agents.model import CallModel
     from callbridge.agents.wants import Wants
 
@@ -32,6 +34,7 @@ class CallSession(RealtimeSession):
         context: what the user's code is given.
         config: as the user's runner has it.
         wants: what the call is wanted to do.
+        connections: of the process, with MCP servers.
     """
 
     def __init__(
@@ -41,10 +44,11 @@ class CallSession(RealtimeSession):
         context: object,
         config: RealtimeRunConfig,
         wants: Wants,
+        connections: Connections,
     ) -> None:
         awaited: RealtimeRunConfig = {**config, "async_tool_calls": False}
         super().__init__(model, agent, context, None, awaited)
-        self._calls, self._wants = model, wants
+        self._calls, self._wants, self._connections = model, wants, connections
         self._has_overflown = False
 
     async def __aenter__(self) -> RealtimeSession:
@@ -71,6 +75,12 @@ class CallSession(RealtimeSession):
         """See `RealtimeSession`. It counts from the next turn boundary on."""
         await super().update_agent(agent)
         self._wants.add(GuestChanged(agent.name))
+
+    async def _get_updated_model_settings_from_agent(
+        self, starting_settings: RealtimeSessionModelSettings | None, agent: RealtimeAgent[Any]
+    ) -> RealtimeSessionModelSettings:
+        asked = sharing(agent, self._connections)
+        return await super()._get_updated_model_settings_from_agent(starting_settings, asked)
 
     def awaits_approval(self, call_id: str) -> bool:
         """Whether a tool is not run before it is approved."""

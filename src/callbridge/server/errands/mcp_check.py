@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from callbridge.agents.mcp.connections import link_to
 from callbridge.agents.mcp.servers import Address
 from callbridge.observe.redaction import escaped
 from callbridge.server.config.findings import ok, warning
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from callbridge.agents.choosing.choice import Roster
-    from callbridge.agents.mcp.connection import Connection
+    from callbridge.agents.mcp.connections import AnyServer
+    from callbridge.agents.mcp.lasting import Link
     from callbridge.agents.mcp.servers import OurServer
     from callbridge.server.config.findings import Finding
 
@@ -25,9 +27,12 @@ NAMED_MAX: Final = 12
 
 async def ask_mcp_servers(roster: Roster) -> list[Finding]:
     """What there is to say of each that callbridge connects to; nothing where there is none."""
-    servers = dict.fromkeys(server for _, agent in roster.all_agents for server in agent.our_servers)
-    found = await asyncio.gather(*map(_asked, servers))
-    return [*found, *(finding for server in servers for finding in _in_the_open(server))]
+    agents = [agent for _, agent in roster.all_agents]
+    ours = dict.fromkeys(server for agent in agents for server in agent.our_servers)
+    guests = [agent.guest for agent in agents if agent.guest is not None]
+    theirs = dict.fromkeys(server for guest in guests for server in guest.servers)
+    found = await asyncio.gather(*map(_asked, ours), *map(_asked, theirs))
+    return [*found, *(finding for server in ours for finding in _in_the_open(server))]
 
 
 def _in_the_open(server: OurServer) -> Iterator[Finding]:
@@ -42,32 +47,28 @@ def _in_the_open(server: OurServer) -> Iterator[Finding]:
         )
 
 
-async def _asked(server: OurServer) -> Finding:
-    from callbridge.agents.mcp.connection import Connection  # noqa: PLC0415  # An extra.
-
-    connection = Connection(server, lambda: None)
+async def _asked(server: AnyServer) -> Finding:
+    link = link_to(server, lambda: None)
     async with asyncio.TaskGroup() as tasks:
-        life = tasks.create_task(connection.live_once(), name=f"MCP server {server.name}")
-        answered = tasks.create_task(connection.answered.wait(), name=f"answer of {server.name}")
-        await asyncio.wait({life, answered}, return_when=asyncio.FIRST_COMPLETED)
-        found = _finding(connection)
+        life = tasks.create_task(link.live_once(), name=f"MCP server {server.name}")
+        await link.tried.wait()
+        found = _finding(link)
         life.cancel()
-        answered.cancel()
     return found
 
 
-def _finding(connection: Connection) -> Finding:
-    name, tools = connection.server.name, [tool.name for tool in connection.tools]
-    if connection.trouble:
+def _finding(link: Link) -> Finding:
+    name, tools = link.name, [tool.name for tool in link.tools]
+    if link.trouble:
         return warning(
-            f"MCP server {name} is not there: {escaped(connection.trouble)}",  # It may have printed anything.
+            f"MCP server {name} is not there: {escaped(link.trouble)}",  # It may have printed anything.
             "Calls are taken all the same, without its tools until it answers.",
         )
     more = f" and {len(tools) - NAMED_MAX} more" if len(tools) > NAMED_MAX else ""
     found = f"MCP server {name} has {', '.join(tools[:NAMED_MAX]) or 'no tools'}{more}"
-    if not connection.left_out:
+    if not link.left_out:
         return ok(found)
     return warning(
-        f"{found}; left out: {escaped('; '.join(connection.left_out[:NAMED_MAX]))}",
+        f"{found}; left out: {escaped('; '.join(link.left_out[:NAMED_MAX]))}",
         "Choose with tools=, or have the server correct them.",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import structlog
 
@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from callbridge.agents.mcp.lasting import Link, Server
     from callbridge.server.http.entry import Run
     from callbridge.server.process.desk import Desk
     from callbridge.server.process.texting import Texting
+
+BEFORE_CALLS_S: Final = 5.0
+"""What the MCP servers of guests have before calls are taken: a guest asks them once, when a call begins."""
 
 _log = structlog.get_logger()
 
@@ -55,6 +59,7 @@ def lifespan_of(
                 for organ, live in {**lives_of_records(desk), "MCP servers": _mcp_servers(desk)}.items()
             ]
             organs.append(tasks.create_task(watch_state(desk.state, give_up=give_up), name="state watch"))
+            await desk.mcp.tried(_guests_servers(desk), BEFORE_CALLS_S)
             with run.on():
                 yield
             for organ in organs:
@@ -67,8 +72,17 @@ def _mcp_servers(desk: Desk) -> Callable[[], Awaitable[NoReturn]]:
     """Keeps the connections with those of all agents, whoever they are at the moment."""
     plans = desk.plans
     return lambda: desk.mcp.live_forever(
-        lambda: [server for _, agent in plans.roster.all_agents for server in agent.our_servers]
+        lambda: [
+            *(server for _, agent in plans.roster.all_agents for server in agent.our_servers),
+            *_guests_servers(desk),
+        ]
     )
+
+
+def _guests_servers(desk: Desk) -> list[Server[Link]]:
+    """MCP servers that guests bring along."""
+    guests = (agent.guest for _, agent in desk.plans.roster.all_agents)
+    return [server for guest in guests if guest is not None for server in guest.servers]
 
 
 def _say_what_calls_may_cost(desk: Desk) -> None:

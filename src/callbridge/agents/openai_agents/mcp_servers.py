@@ -1,0 +1,247 @@
+"""MCP servers that the SDK's agents bring along: one connection a process, shared by its calls.
+
+The object is the user's, and so is what it says of itself: filters, approvals, caches. Here it is connected,
+connected again when it is lost, and closed at the end, all in one task, as the SDK wants it. One that the
+user has connected is used as it is. A session sees each as a `SharedServer`: one that is not there has no
+tools, and costs the agent none of its others.
+
+Vendor page: https://openai.github.io/openai-agents-python/mcp/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from copy import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from agents.exceptions import UserError
+
+from callbridge.agents.mcp.lasting import heed_cancellation
+from callbridge.agents.mcp.listing import ALL_BYTES_MAX, DEFINITION_BYTES_MAX, TOOLS_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agents.mcp import MCPServer
+    from agents.realtime import RealtimeAgent
+
+    from callbridge.agents.mcp.connections import Connections
+
+CONNECTS_WITHIN_S: Final = 30.0
+"""For it to start and to say which tools it has, as with servers of ours."""
+
+LISTS_WITHIN_S: Final = 10.0
+"""For it to say so again."""
+
+CLOSES_WITHIN_S: Final = 10.0
+"""A program that does not end by itself the package kills after four."""
+
+LOOK_EVERY_S: Final = 60.0
+LOOK_AGAIN_S: Final = 1.0
+"""How often it is asked whether it is still there: seldom, and sooner where a tool of it has failed."""
+
+LISTED_WITHIN_S: Final = 5.0
+"""What it has when a session wants its tools: a call that begins, or is handed over."""
+
+REASON_MAX: Final = 300
+
+_TOO_MUCH: Final = (
+    f"a server may have {TOOLS_MAX} tools, each with {DEFINITION_BYTES_MAX // 1024} KiB, and "
+    f"{ALL_BYTES_MAX // 1024} KiB in all; choose some with tool_filter="
+)
+
+_MCP_ERRORS: Final = frozenset({"MCPError", "McpError"})
+"""As the two versions of the package call what a server answers in place of a result."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class SdkServer:
+    """One of them. It is the same wherever the same object stands."""
+
+    of: MCPServer
+
+    @property
+    def name(self) -> str:
+        """As logs have it."""
+        return self.of.name
+
+    def link(self) -> SdkLink:
+        """A connection with it, not opened yet. A session asks by itself which tools there are."""
+        return SdkLink(self.of)
+
+
+class SdkLink:
+    """The connection with one of them. For one event loop.
+
+    Args:
+        server: the user's object.
+    """
+
+    def __init__(self, server: MCPServer) -> None:
+        self._server, self.name = server, server.name
+        self.tools: tuple[Any, ...] = ()
+        """As it listed them when it was last asked, before any filter."""
+        self.left_out: tuple[str, ...] = ()
+        """Those of them that no session gets."""
+        self.trouble = "it has not answered yet"
+        """Why it is not there; empty while it is."""
+        self.tried = asyncio.Event()
+        """It has answered, or could not be connected, once at least."""
+        self._doubted = asyncio.Event()
+
+    def doubt(self) -> None:
+        """It may be gone: it is asked soon, and not in a minute."""
+        self._doubted.set()
+
+    async def live_once(self) -> None:
+        """From when it is connected until it is lost. `trouble` says afterwards why that was."""
+        is_ours = not is_connected(self._server)
+        try:
+            async with asyncio.timeout(CONNECTS_WITHIN_S):
+                if is_ours:
+                    await self._connect()
+                await self._ask()
+            _log.info("mcp_server_answers", server=self.name, tools=len(self.tools))
+            while True:
+                await self._rest()
+                async with asyncio.timeout(LISTS_WITHIN_S):
+                    await self._ask()
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # The SDK's, a library's, the user's own.
+            heed_cancellation(error)
+            self.tools, self.trouble = (), _in_words(error)
+        finally:
+            self.tried.set()
+            if is_ours:
+                await self._close()
+
+    async def _connect(self) -> None:
+        if callable(forget := getattr(self._server, "invalidate_tools_cache", None)):
+            forget()  # It may have others than before.
+        await self._server.connect()  # type: ignore[no-untyped-call]  # The SDK has no type for it.
+
+    async def _ask(self) -> None:
+        """Asks which tools it has: not by the object's own method, which may answer from memory."""
+        session = getattr(self._server, "session", None)
+        listed = await self._server.list_tools() if session is None else (await session.list_tools()).tools
+        self.tools, self.trouble = tuple(listed), ""
+        left_out = tuple(tool.name for tool in set_apart(listed)[1])
+        if left_out and left_out != self.left_out:
+            _log.warning(
+                "mcp_tools_left_out",
+                server=self.name,
+                tools=left_out[:10],
+                count=len(left_out),
+                why=_TOO_MUCH,
+            )
+        self.left_out = left_out
+        self.tried.set()
+
+    async def _rest(self) -> None:
+        """Until it is to be asked again."""
+        await asyncio.sleep(LOOK_AGAIN_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await self._doubted.wait()
+        self._doubted.clear()
+
+    async def _close(self) -> None:
+        try:
+            async with asyncio.timeout(CLOSES_WITHIN_S):
+                await self._server.cleanup()  # type: ignore[no-untyped-call]  # Nor for this.
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # As above; it is gone either way.
+            heed_cancellation(error)
+            _log.warning("mcp_server_not_closed", server=self.name, reason=_in_words(error))
+
+
+class SharedServer:
+    """One of them, as a session sees it in the user's place. What is not said here is the user's object's.
+
+    Args:
+        server: which.
+        connections: of the process.
+    """
+
+    def __init__(self, server: SdkServer, connections: Connections) -> None:
+        self._kept, self._connections = server, connections
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kept.of, name)
+
+    async def list_tools(self, *asked: Any, **more: Any) -> list[Any]:
+        """Those that it has, through its filter; none where it is not there, or does not answer."""
+        server, began_at = self._kept, asyncio.get_running_loop().time()
+        await self._connections.tried([server], LISTED_WITHIN_S)
+        link = self._connections.link_of(server)
+        if link is not None and link.trouble:
+            return []
+        try:
+            async with asyncio.timeout_at(began_at + LISTED_WITHIN_S):
+                return set_apart(await server.of.list_tools(*asked, **more))[0]
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # The agent's other tools are not its fault.
+            _log.warning("mcp_tools_missing", server=server.name, reason=_in_words(error))
+            self._doubt()
+            return []
+
+    async def call_tool(self, *asked: Any, **more: Any) -> Any:
+        """As it does it."""
+        try:
+            return await self._kept.of.call_tool(*asked, **more)
+        except Exception:
+            self._doubt()
+            raise
+
+    def _doubt(self) -> None:
+        if (link := self._connections.link_of(self._kept)) is not None:
+            link.doubt()
+
+
+def sharing(agent: RealtimeAgent[Any], connections: Connections) -> RealtimeAgent[Any]:
+    """What is asked for the tools of an agent: itself, where it has no servers."""
+    if not agent.mcp_servers:
+        return agent
+    other = copy(agent)
+    other.mcp_servers = [SharedServer(SdkServer(one), connections) for one in agent.mcp_servers]  # type: ignore[misc]  # It does what a session asks of one.
+    other.get_system_prompt = agent.get_system_prompt  # type: ignore[method-assign]  # The user's function gets the user's agent.
+    return other
+
+
+def is_connected(server: MCPServer) -> bool:
+    """Whether it is; of a class of the user's own nobody knows."""
+    return getattr(server, "session", None) is not None
+
+
+def set_apart(tools: Iterable[Any]) -> tuple[list[Any], list[Any]]:
+    """Those that a session gets, in their order, and those that are too many or too long."""
+    taken: list[Any] = []
+    left_out: list[Any] = []
+    size = 0
+    for tool in tools:
+        bytes_ = len(tool.model_dump_json())
+        if len(taken) >= TOOLS_MAX or bytes_ > DEFINITION_BYTES_MAX or size + bytes_ > ALL_BYTES_MAX:
+            left_out.append(tool)
+        else:
+            taken.append(tool)
+            size += bytes_
+    return taken, left_out
+
+
+def _in_words(error: BaseException) -> str:
+    """Why it is not there. Only what is known to name no secret is quoted."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    match error:
+        case TimeoutError():
+            return "it has not answered in time"
+        case FileNotFoundError():
+            return f"there is no such program or folder: {error.filename}"
+        case OSError():
+            return f"it cannot be reached or started: {error.strerror or type(error).__name__}"
+        case _ if isinstance(error, UserError) or type(error).__name__ in _MCP_ERRORS:
+            return str(error)[:REASON_MAX]
+        case _:
+            return type(error).__name__
