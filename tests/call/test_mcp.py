@@ -170,6 +170,58 @@ class TestApprovals:
         assert book >> rt.ItemAdded(running) << started()
         assert book >> after(0.4, rt.ItemDone(call(output="12"))) << (*ended("12", 400), v.ask())
 
+    def written(self) -> Playbook:
+        """The same, of a call that is an item of its response: as OpenAI's own example has it."""
+        book = v.answering(v.greeted())
+        assert book >> begins("answer") << started()
+        told = {"request": "mcpr_1", "server": "till", "tool": "stock", "arguments": ASKED}
+        work = a.RunTool("mcpr_1", "mcp_approval", json.dumps(told), LIMITS.tool_timeout_s, is_ours=True)
+        begun = ToolStarted(2, "mcpr_1", "mcp_approval", json.dumps(told), is_ours=True)
+        whole = rt.ItemDone(request().item)
+        assert book >> rt.ItemAdded(request().item) >> whole << (a.Note(Remembered(begun)), work)
+        assert book >> request() >> v.done("answer")
+        return book
+
+    def test_a_call_that_was_written_before_runs_once_it_is_approved(self) -> None:
+        """Nobody asks for it, and its time begins now."""
+        book, item_id = self.written(), Id()
+        assert book >> after(2.0, McpDecided("mcpr_1", is_given=True)) << decides(item_id, approve=True)
+        book.rig.feed(rt.ItemAdded(rt.Item(item_id.value or "", "mcp_approval_response")))
+        woken = [timer for _, timer, _ in book.rig.wakes(book.rig.seconds + LIMITS.tool_timeout_s - 0.1)]
+        assert Timer.MCP not in woken
+        whole = call(output="12", approval_request_id="mcpr_1", arguments=ASKED)
+        outputs = book.rig.feed(rt.McpCallCompleted("mcp_1"), rt.ItemDone(whole))
+        used = [one.fact for one in outputs if isinstance(one, a.Note) and isinstance(one.fact, ToolUsed)]
+        assert [(fact.name, fact.outcome) for fact in used] == [("till_stock", ToolOutcome.ANSWERED)]
+
+    def test_a_call_that_was_written_before_and_is_refused_has_not_run(self) -> None:
+        """It is over at once: nobody says later that it may still take effect."""
+        book, item_id, told = self.written(), Id(), json.dumps({"error": "not today"})
+        assert (
+            book
+            >> McpDecided("mcpr_1", is_given=False, reason="not today")
+            << (
+                decides(item_id, approve=False, reason="not today"),
+                *ended(told, 0, ToolOutcome.REFUSED),
+                v.ask(),
+            )
+        )
+
+    def test_a_call_may_be_written_behind_its_approval(self) -> None:
+        """It has begun, so nobody asks for it; one answer is asked for behind it."""
+        book = v.answering(v.greeted())
+        book.rig.feed(request(), McpDecided("mcpr_1", is_given=True))
+        assert book >> begins("answer") << started() >> v.done("answer")
+        whole = rt.ItemDone(call(output="12", arguments=ASKED))
+        assert book >> after(0.2, whole) << (*ended("12", 200), v.ask())
+        assert book >> v.answers("second", "it", 100) << AudioToPhone(100)
+        assert v.rests(book)
+
+    def test_a_call_that_is_written_behind_its_refusal_does_not_run(self) -> None:
+        book = v.answering(v.greeted())
+        book.rig.feed(request(), McpDecided("mcpr_1", is_given=False, reason="not today"))
+        assert book.rig.feed(*begins("answer")) == []
+
     def test_what_is_refused_is_spoken_about(self) -> None:
         book, item_id = self.asked(), Id()
         assert (

@@ -97,7 +97,7 @@ async def test_a_call_goes_on_while_its_server_hangs_dies_and_changes() -> None:
         ("end_call", ToolOutcome.ANSWERED),
     ]
     first = call.of(McpToolsChanged)[0]
-    assert (first.server, first.tools) == ("shop", 14)
+    assert (first.server, first.tools) == ("shop", len(mcp_server.TOOLS) + 1)
     assert call.ended.silence_ms_max is not None
     assert call.ended.silence_ms_max < 4000
 
@@ -143,6 +143,32 @@ async def test_the_model_runs_a_tool_by_itself(approval: Any, log: Log) -> None:
     assert (stock.arguments, stock.output) == ('{"bread":"rye"}', "12")
     assert mcp_server.TOKEN in json.dumps(call.journal.session)
     assert mcp_server.TOKEN not in repr(call.facts) + log.text
+
+
+async def test_the_model_runs_a_tool_once_the_caller_was_asked(log: Log) -> None:
+    """What is refused until then has not run, and nobody waits for it."""
+    quick = structs.replace(STOCK, takes_ms=50)
+    script = their_script(
+        Answer(mcp=(quick,)),
+        Answer(say=(says("Shall I look?"),)),
+        Answer(mcp=(quick,)),
+        Answer(say=(says("Twelve. Bye!"),), calls=(Call(name="end_call"),)),
+    )
+    word, yes = noise(random.Random(9), 250), noise(random.Random(9), 700)
+    caller = CallerScript(
+        [WaitForAgent(quiet_ms=100), Say(word), WaitForAgent(quiet_ms=100), Say(yes), WaitForEnd()]
+    )
+    async with stack(script, agent=theirs("always")) as running:
+        call = await running.call(caller)
+    assert call.report.is_clean, call.report
+    assert (call.ended.reason, call.journal.refusals) == (EndReason.AGENT_HANGUP, [])
+    used = [(one.name, one.outcome) for one in call.of(ToolUsed) if one.name != "mcp_approval"]
+    assert used == [
+        ("till_stock", ToolOutcome.REFUSED),
+        ("till_stock", ToolOutcome.ANSWERED),
+        ("end_call", ToolOutcome.ANSWERED),
+    ]
+    assert not any("has not answered yet" in line for line in call.journal.memory)
 
 
 async def test_a_call_goes_on_without_a_server_that_lists_nothing(log: Log) -> None:

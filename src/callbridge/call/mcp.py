@@ -4,7 +4,10 @@ The vendor runs them beside the response that has asked for them, and says when 
 follows by itself: an answer is owed then, as behind a tool of ours. They are counted and remembered like
 those; what is different is that nobody here can stop one, and that it is lost with its session.
 
-Vendor page: https://developers.openai.com/api/docs/guides/realtime-mcp
+Vendor page: https://developers.openai.com/api/docs/guides/realtime-mcp. What follows an approval stands in
+OpenAI's own example alone (openai-ruby, examples/realtime/mcp_approval.rb): the call is an item of the
+response that asks for it, the request to approve it another one that asks the same, and once approved the
+call runs by itself.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from callbridge.call.facts import warned
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.tools import Approval
 from callbridge.call.wants import WorkAsked
+from callbridge.wire import realtime_events as rt
 from callbridge.wire.realtime_commands import CreateItem, McpApproval
 
 if TYPE_CHECKING:
@@ -30,7 +34,6 @@ if TYPE_CHECKING:
     from callbridge.call.phases import Timer
     from callbridge.call.tools import Running, ToolCalls
     from callbridge.call.wants import McpDecided
-    from callbridge.wire import realtime_events as rt
 
     Kept = TypeVar("Kept")
 
@@ -41,7 +44,7 @@ OUTPUT_FOLLOWS_S: Final = 0.25
 """How long what a tool has answered is waited for once it is done: its item comes within milliseconds."""
 
 BEGINS_WITHIN_S: Final = 1.0
-"""How long an approved tool is waited for. One that has not begun by then may wait to be asked for."""
+"""How long an approved tool is waited for of which no call is known. It may wait to be asked for."""
 
 KNOWN_MAX: Final = 64
 """Items that are held in mind in a call, of each kind. A session has a handful."""
@@ -86,17 +89,22 @@ class McpCalls:
         """By the item of the list that was asked for."""
         self._seen: dict[str, None] = {}
         """Requests and calls that were taken up: each once."""
+        self._refused: dict[str, Approval] = {}
+        """What was not approved, by the request: a call that is written only then does not run."""
 
     # --- What servers have ---
 
-    def known(self, item: rt.Item, now: float) -> None:
-        """An item is in the conversation: a list that was asked for, or a call that was approved."""
+    def known(self, event: rt.ItemKnown, cause: LiveResponse | None, now: float) -> None:
+        """An item is in the conversation: a list that was asked for, a request, a call that was approved."""
+        item = event.item
         match item.type:
             case "mcp_list_tools":
                 _keep(self._servers, item.id, (item.server_label or "")[:NAME_MAX])
             case "mcp_call":
                 self.begins(item, None, now)
                 self.done(item, None, now)
+            case "mcp_approval_request" if isinstance(event, rt.ItemDone):
+                self._requested(item, cause, now)
 
     def list_failed(self, event: rt.McpListFailed, _now: float) -> None:
         """A server does not say what it has: the session goes on without it."""
@@ -112,14 +120,12 @@ class McpCalls:
         since = now if cause is None else cause.since
         if cause is not None:
             cause.has_called = True
-        approval = self._tools.approvals.pop(item.approval_request_id or "", None)
-        if approval is not None:
-            cause, since = approval.cause, approval.since
-        begun = _Begun(_name(item), cause, since)
-        if approval is None:
-            _keep(self._begun, item.id, begun)
+        approval = self._tools.approvals.get(item.approval_request_id or "")
+        if approval is None or not approval.is_given:
+            _keep(self._begun, item.id, _Begun(_name(item), cause, since))
         else:  # Its arguments were whole when it was asked about.
-            self._starts(item.id, begun, item.arguments or "{}", now)
+            begun = _Begun(_name(item), approval.cause, approval.since)
+            self._starts(item.id, begun, item.arguments or approval.arguments, now)
 
     def asked(self, event: rt.McpArgumentsDone, now: float) -> None:
         """The arguments are whole: the vendor runs it."""
@@ -131,6 +137,11 @@ class McpCalls:
         if len(theirs) >= self._limits.tool_calls_per_response_max:
             return  # The answer behind the others is the answer to it as well.
         arguments = arguments[: self._limits.tool_arguments_bytes_max]
+        for request_id, approval in tuple(self._tools.approvals.items()):
+            if approval.is_given and approval.is_for(begun.name, arguments, begun.cause):
+                del self._tools.approvals[request_id]
+        if any(refused.is_for(begun.name, arguments, begun.cause) for refused in self._refused.values()):
+            return
         until = now + self._limits.tool_timeout_s
         self._tools.begin_theirs(item_id, begun.name, arguments, begun.cause, begun.since, now, until)
 
@@ -172,7 +183,7 @@ class McpCalls:
         took_ms = round((now - running.began_at) * 1000)
         self._tools.finish(ToolFinished(item_id, running.tool.name, output, took_ms, outcome=outcome))
         self._tools.done_at = now
-        if outcome is not ToolOutcome.TIMED_OUT:
+        if outcome in {ToolOutcome.ANSWERED, ToolOutcome.FAILED}:
             self._owe(item_id, running.cause, running.since, now, is_there=True)
         return running
 
@@ -197,7 +208,8 @@ class McpCalls:
         if cause is not None:
             cause.has_called = True
         limits, arguments = self._limits, item.arguments or "{}"
-        self._tools.approvals[item.id] = Approval(cause, since, now + limits.tool_timeout_s)
+        until, bound = now + limits.tool_timeout_s, limits.tool_arguments_bytes_max
+        self._tools.approvals[item.id] = Approval(_name(item), arguments[:bound], cause, since, until)
         if len(self._tools.approvals) > limits.tool_calls_per_response_max:
             self._decide(item.id, "too much is asked for at once", now, is_given=False)
         elif len(item.name or "") > NAME_MAX or len(item.server_label or "") > NAME_MAX:
@@ -232,11 +244,26 @@ class McpCalls:
         answer = McpApproval(item_id, request_id, is_given, reason or None)
         self._out.tell_model(CreateItem(item=answer))
         approval = self._tools.approvals[request_id]
-        if is_given:
+        running = self._asked_about(approval)
+        if not is_given:
+            del self._tools.approvals[request_id]
+            _keep(self._refused, request_id, approval)
+            if running is not None:
+                self._finish(running.call_id, ToolOutcome.REFUSED, json.dumps({"error": reason}), now)
+            self._owe(item_id, approval.cause, approval.since, now, is_there=False)
+        elif running is None:
             approval.is_given, approval.until = True, now + BEGINS_WITHIN_S
         else:
             del self._tools.approvals[request_id]
-            self._owe(item_id, approval.cause, approval.since, now, is_there=False)
+            running.until = now + self._limits.tool_timeout_s
+
+    def _asked_about(self, approval: Approval) -> Running | None:
+        """The call that a request is about; None where it is not written yet."""
+        for running in self._tools.running.values():
+            tool = running.tool
+            if running.is_theirs and approval.is_for(tool.name, tool.arguments, running.cause):
+                return running
+        return None
 
     # --- Time ---
 

@@ -233,7 +233,7 @@ def tool_finished_late(parts: Parts, event: e.ToolFinished, now: float) -> None:
 def item_known(parts: Parts, event: rt.ItemKnown, now: float) -> None:
     """An item is in the conversation."""
     parts.ladder.item_added(event, now)
-    parts.mcp.known(event.item, now)
+    parts.mcp.known(event, parts.floor.in_progress, now)
 
 
 def output_item_added(parts: Parts, event: rt.OutputItemAdded, now: float) -> None:

@@ -66,12 +66,18 @@ class Running:
 class Approval:
     """Of a tool that the model's side would run: it waits for a word of ours."""
 
+    name: str
+    arguments: str
     cause: LiveResponse | None
     since: float
     """Since when the caller waits for what comes of it."""
     until: float
     """When it is not waited for any longer: for a decision, then for the tool."""
     is_given: bool = False
+
+    def is_for(self, name: str, arguments: str, cause: LiveResponse | None) -> bool:
+        """Whether it was asked for this call: an item of its own, in the same response."""
+        return (self.name, self.arguments) == (name, arguments) and self.cause is cause
 
 
 class ToolCalls:

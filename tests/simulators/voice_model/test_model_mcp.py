@@ -66,14 +66,20 @@ def test_a_call_waits_for_an_approval(approval: Any) -> None:
     """Without a word of the client's about approvals all of them do."""
     client = connected(Answer(mcp=(STOCK,)), approval=approval)
     events = client.respond(3)
-    (request,) = (event["item"] for event in events if event["type"] == "response.output_item.done")
+    assert "response.mcp_call.in_progress" not in kinds(events)
+    call, request = events[-2]["response"]["output"]
+    assert (call["type"], call["output"], call["approval_request_id"]) == ("mcp_call", None, None)
     assert (request["type"], request["name"]) == ("mcp_approval_request", "stock")
+    assert request["arguments"] == call["arguments"] == '{"bread":"rye"}'
     answer = {"type": "mcp_approval_response", "approval_request_id": request["id"], "approve": True}
     client.send("conversation.item.create", item=answer)
-    assert kinds(client.run(3)) == [
-        *("conversation.item.added", "response.mcp_call.in_progress"),
-        *("response.mcp_call.completed", "conversation.item.done"),
+    ran = client.run(3)
+    assert kinds(ran) == [
+        *("response.mcp_call.in_progress", "response.mcp_call.completed"),
+        *("conversation.item.done", "response.output_item.done"),
     ]
+    assert {event["item_id"] for event in ran[:2]} == {call["id"]}
+    assert (ran[2]["item"]["id"], ran[2]["item"]["approval_request_id"]) == (call["id"], request["id"])
     again = client.send("conversation.item.create", item=answer)
     assert again[0]["error"]["code"] == "item_not_found"
 

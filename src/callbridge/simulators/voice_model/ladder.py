@@ -273,11 +273,19 @@ class Calling:
 
 
 class McpCalling:
-    """A call of a tool of an MCP server. What comes of it comes later: `McpServers.begins`."""
+    """A call of a tool of an MCP server. What comes of it comes later: `McpServers.begins`.
 
-    def __init__(self, item: Item, arguments: str, track: Track, delivery: Delivery) -> None:
+    Args:
+        item: its item.
+        arguments: as the model writes them.
+        track: where it stands.
+        delivery: how fast it is written.
+        waits: it does not run before it is approved.
+    """
+
+    def __init__(self, item: Item, arguments: str, track: Track, delivery: Delivery, *, waits: bool) -> None:
         self.item = item
-        self._arguments, self._track, self._delivery = arguments, track, delivery
+        self._arguments, self._track, self._delivery, self._waits = arguments, track, delivery, waits
         self._is_asked = False
 
     def opening(self) -> Iterator[Step]:
@@ -290,8 +298,9 @@ class McpCalling:
             yield 1 / (WORDS_PER_SECOND * self._delivery.pace)
         self._is_asked = True
         yield self._event("response.mcp_call_arguments.done", arguments=self.item.fields["arguments"])
-        started = self._event("response.mcp_call.in_progress")
-        yield {name: value for name, value in started.items() if name != "response_id"}
+        if not self._waits:
+            started = self._event("response.mcp_call.in_progress")
+            yield {name: value for name, value in started.items() if name != "response_id"}
 
     def closing(self, status: str) -> Iterator[Step]:
         """The `.done` events of one that was cut short before it was asked for."""

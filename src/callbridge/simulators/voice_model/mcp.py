@@ -3,8 +3,10 @@
 The server of the session runs these calls by itself, beside the response that has asked for them: as a rule
 that is done before they are. No answer comes of it by itself: the client asks for a response.
 
-https://developers.openai.com/api/docs/guides/realtime-mcp. Not documented is what follows an approval: here
-the call begins by itself, and its items stand in the conversation alone.
+https://developers.openai.com/api/docs/guides/realtime-mcp. It does not say what follows an approval. OpenAI's
+own example does (openai-ruby, examples/realtime/mcp_approval.rb): the call is written in the response that
+asks for it, the request to approve it is another item behind it, and once approved it runs by itself. What
+becomes of one that is refused nobody has written down: nothing, here.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ class McpServers:
         self._asked: set[str] = set()
         """Labels of those that were asked for their tools."""
         self._listed: dict[str, McpListing] = {}
-        self._under_way: dict[str, McpCall] = {}
-        """By the id of its item: what a call will come to, or what an approval is asked for."""
+        self._waiting: dict[str, tuple[Item, McpCall, Json]] = {}
+        """By the request to approve it: a call, what it would come to, and its place."""
 
     # --- What they have ---
 
@@ -89,9 +91,9 @@ class McpServers:
 
     # --- What becomes of a call ---
 
-    def waits(self, item_id: str, call: McpCall) -> None:
-        """An approval is asked for."""
-        self._under_way[item_id] = call
+    def waits(self, request_id: str, item: Item, call: McpCall, place: Json) -> None:
+        """An approval is asked for; the rest is as with `begins`."""
+        self._waiting[request_id] = item, call, place
 
     def begins(self, item: Item, call: McpCall, place: Json) -> None:
         """A call is under way: what comes of it comes later.
@@ -99,7 +101,7 @@ class McpServers:
         Args:
             item: its item.
             call: what it will come to.
-            place: where it stands in its response; empty outside of one.
+            place: where it stands in its response.
         """
         if call.takes_ms != "for_ever":
             self._shared.plan(call.takes_ms / 1000, lambda: self._ends(item, call, place))
@@ -110,11 +112,10 @@ class McpServers:
             item.fields["error"] = {"type": "tool_execution_error", "message": call.error}
         else:
             item.fields["output"] = call.output
-        about = {"item_id": item.id, "output_index": place.get("output_index", 0)}
+        about = {"item_id": item.id, "output_index": place["output_index"]}
         shared.send({"type": f"response.mcp_call.{'failed' if call.error else 'completed'}", **about})
         shared.send({"type": "conversation.item.done", "previous_item_id": None, "item": item.as_json()})
-        if place:
-            shared.send({"type": "response.output_item.done", **place, "item": item.as_json()})
+        shared.send({"type": "response.output_item.done", **place, "item": item.as_json()})
 
     def decided(self, response: Item) -> None:
         """The client has approved a call, or has not.
@@ -123,30 +124,29 @@ class McpServers:
             ClientError: nobody has asked for that, or it is decided already.
         """
         shared, request_id = self._shared, response.fields["approval_request_id"]
-        call = self._under_way.pop(request_id, None)
-        if call is None:
+        if request_id not in self._waiting:
             message = f"Error adding item: no approval request with id '{request_id}'."
             raise ClientError("item_not_found", message)
-        if response.fields["approve"]:
-            shared.plan(0.0, lambda: self._approved(call, request_id))
+        item, call, place = self._waiting.pop(request_id)
+        if not response.fields["approve"]:
+            return
+        item.fields["approval_request_id"] = request_id
+        about = {"item_id": item.id, "output_index": place["output_index"]}
 
-    def _approved(self, call: McpCall, request_id: str) -> None:
-        shared = self._shared
-        item = Item(shared.ids.make("item"), "mcp_call", fields=fields_of(call, request_id))
-        item.fields["arguments"] = call.text
-        about = {"previous_item_id": shared.conversation.add(item), "item": item.as_json()}
-        shared.send({"type": "conversation.item.added", **about})
-        shared.send({"type": "response.mcp_call.in_progress", "item_id": item.id, "output_index": 0})
-        self.begins(item, call, {})
+        def approved() -> None:
+            shared.send({"type": "response.mcp_call.in_progress", **about})
+            self.begins(item, call, place)
+
+        shared.plan(0.0, approved)
 
 
-def fields_of(call: McpCall, request_id: str | None = None) -> Json:
+def fields_of(call: McpCall) -> Json:
     """The item's own fields, before anything has come of it."""
     return {
         "server_label": call.server,
         "name": call.name,
         "arguments": "",
-        "approval_request_id": request_id,
+        "approval_request_id": None,
         "output": None,
         "error": None,
     }

@@ -205,7 +205,10 @@ class ResponseRun:
         if self.answer.endless:
             spoken[-1] = partial(self._speech, self.answer.speeches[-1], is_endless=True)
         called: list[Callable[[], Part]] = [partial(self._call, call) for call in self.answer.calls]
-        called += [partial(self._mcp_call, call) for call in self.answer.mcp]
+        for call in self.answer.mcp:
+            called.append(partial(self._mcp_call, call))
+            if self._mcp.needs_approval(call):
+                called.append(partial(self._mcp_request, call))
         return [*called, *spoken] if self.answer.calls_first else [*spoken, *called]
 
     def _done(self, status: str, reason: str) -> Iterator[Step]:
@@ -239,7 +242,7 @@ class ResponseRun:
     def _phase(self) -> str:
         if not self.order.is_phased:
             return ""
-        is_last = len(self._items) == len(self.answer.say) + len(self.answer.calls) + len(self.answer.mcp)
+        is_last = len(self._items) == len(self._parts())
         return "final_answer" if is_last else "commentary"
 
     def _call(self, call: Call) -> Part:
@@ -249,15 +252,20 @@ class ResponseRun:
         return Calling(item, arguments, self._track(item), self.order.delivery)
 
     def _mcp_call(self, call: McpCall) -> Part:
-        if self._mcp.needs_approval(call):
-            fields = {"server_label": call.server, "name": call.name, "arguments": call.text}
-            item = self._item("mcp_approval_request", fields=fields)
-            self._mcp.waits(item.id, call)
-            return Requesting(item, self._track(item))
         item = self._item("mcp_call", fields=fields_of(call))
         track = self._track(item)
         self._calls_under_way[item.id] = item, call, track.event("")
-        return McpCalling(item, call.text, track, self.order.delivery)
+        waits = self._mcp.needs_approval(call)
+        return McpCalling(item, call.text, track, self.order.delivery, waits=waits)
+
+    def _mcp_request(self, call: McpCall) -> Part:
+        """Of the call before it."""
+        item, call, place = self._calls_under_way.pop(self._items[-1].id)
+        del place["type"]
+        fields = {"server_label": call.server, "name": call.name, "arguments": call.text}
+        request = self._item("mcp_approval_request", fields=fields)
+        self._mcp.waits(request.id, item, call, place)
+        return Requesting(request, self._track(request))
 
     def mcp_begins(self, item_id: str) -> None:
         """A call is under way: the server goes on with it by itself."""
