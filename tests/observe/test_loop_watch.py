@@ -186,6 +186,24 @@ async def test_a_stuck_loop_shows_its_stack_then_ends_the_process() -> None:
     assert blocked["lag_s"] < stuck["lag_s"]
 
 
+async def test_a_stuck_loop_ends_the_process_where_no_thread_is_to_be_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A process with too many threads hangs the sooner. It says nothing then, but it ends."""
+    start = threading.Thread.start
+
+    def start_none_for_lines(thread: threading.Thread) -> None:
+        if thread.name == "loop-watch-line":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_none_for_lines)
+    is_ended = threading.Event()
+    bounds = LagBounds(beat_s=0.01, warn_s=0.01, stack_s=0.02, exit_s=0.1)
+    async with LoopWatch(bounds, exit_process=lambda _: is_ended.set(), has_last_resort=False):
+        blocks_until(is_ended)
+
+
 async def test_the_clock_can_be_another() -> None:
     """On a clock that stands still no beat is late, however long the loop is blocked."""
     bounds = LagBounds(beat_s=0.01, warn_s=0.01, stack_s=0.02, exit_s=0.03)

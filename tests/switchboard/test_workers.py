@@ -20,6 +20,7 @@ from callbridge.switchboard.workers import (
     Event,
     Exited,
     Finish,
+    Hung,
     Kill,
     News,
     Ready,
@@ -82,6 +83,12 @@ def test_one_that_dies_is_replaced_at_once() -> None:
     assert world.tell(Exited(2, -9)) == [Tell(News.DIED, 1, -9, 0.0), Start(3, 1)]
     assert world.tell(Ready(3)) == []
     assert world.workers.serving == 2
+
+
+def test_one_that_hangs_is_killed_once_and_replaced() -> None:
+    world = begun()
+    assert world.tell(Hung(2), Hung(2), Hung(9)) == [Tell(News.HUNG, 1), Kill(2)]
+    assert world.tell(Exited(2, -9)) == [Tell(News.DIED, 1, -9, 0.0), Start(3, 1)]
 
 
 def test_one_that_dies_again_and_again_is_started_after_longer_rests() -> None:

@@ -10,6 +10,7 @@ gone: a platform restarts a process that exits, and nothing restarts one that ha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import faulthandler
 import logging
@@ -281,8 +282,9 @@ class _LastResort:
     def put_off(self, now: float) -> None:
         """The watching thread still runs. Once a second is enough: it costs a thread each time, 40 µs."""
         if self._put_off_at is None or now - self._put_off_at >= 1:
-            self._put_off_at = now
-            faulthandler.dump_traceback_later(self._after_s, exit=True, file=_STDERR)
+            with contextlib.suppress(RuntimeError):  # There are no threads to be had: in a moment, then.
+                faulthandler.dump_traceback_later(self._after_s, exit=True, file=_STDERR)
+                self._put_off_at = now
 
     def call_off(self) -> None:
         """The watch is over."""
@@ -300,8 +302,11 @@ def _last_words(*, lag_s: float, stack: str) -> None:
 def _write(write: Callable[..., object], *args: object, **fields: object) -> None:
     """Writes in a thread of its own, and waits a moment only: a full pipe must not keep the process alive."""
     writing = threading.Thread(target=write, args=args, kwargs=fields, name="loop-watch-line", daemon=True)
-    writing.start()
-    writing.join(WRITE_S)
+    with contextlib.suppress(
+        RuntimeError
+    ):  # There are no threads to be had: what is to be done is done unsaid.
+        writing.start()
+        writing.join(WRITE_S)
 
 
 def _nobody(lag_s: float, stack: str) -> None:

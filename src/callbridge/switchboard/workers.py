@@ -67,6 +67,13 @@ class Exited:
 
 
 @dataclass(frozen=True, slots=True)
+class Hung:
+    """The event loop of a worker has not run for too long (`heartbeats.py`)."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
 class RestartAsked:
     """All are to be replaced, one after the other: with new code, with new settings."""
 
@@ -81,7 +88,7 @@ class TimePassed:
     """The deadline may have come."""
 
 
-Event: TypeAlias = Begun | Ready | Exited | RestartAsked | StopAsked | TimePassed
+Event: TypeAlias = Begun | Ready | Exited | Hung | RestartAsked | StopAsked | TimePassed
 
 
 # What is asked for.
@@ -124,6 +131,8 @@ class News(enum.StrEnum):
     """Nobody has asked it to go."""
     NOT_READY = "worker_not_ready"
     """It took too long to start, and is killed."""
+    HUNG = "worker_hung"
+    """Its event loop does not run any more, and it is killed."""
     OVERDUE = "worker_overdue"
     """It took too long to go, and is killed."""
     RESTARTED = "workers_restarted"
@@ -247,6 +256,8 @@ class Workers:
                 yield from self._ready(name, now)
             case Exited(name, status):
                 yield from self._exited(name, status, now)
+            case Hung(name):
+                yield from self._hung(name)
             case RestartAsked():
                 self._restart(now)
             case StopAsked():
@@ -273,6 +284,12 @@ class Workers:
             before, place.worker, place.next_worker = place.worker, name, None
             if before is not None:
                 yield self._leave(self._alive[before], now)
+
+    def _hung(self, name: int) -> Iterator[Action]:
+        worker = self._alive.get(name)
+        if worker is not None and not worker.is_killed:
+            yield Tell(News.HUNG, worker.number)
+            yield from self._killed(worker)
 
     def _leave(self, worker: _Worker, now: float) -> Action:
         worker.stage, worker.since = _Stage.GOING, now

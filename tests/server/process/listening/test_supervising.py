@@ -24,14 +24,18 @@ if TYPE_CHECKING:
 SOURCE = Path(__file__).parents[4] / "src"
 
 WORKER = """
-import os, sys
-from callbridge.server.process.listening.seat import READY, Seat
+import os, signal, sys
+from callbridge.server.process.listening.seat import BEAT, READY, Seat
 seat = Seat.read(sys.argv[-1])
 line = seat.open_line()
 line.setblocking(True)
 if os.path.exists("fails"):
     sys.exit(3)
 line.send(READY)
+if os.path.exists("hangs"):
+    os.unlink("hangs")
+    line.send(BEAT)
+    signal.pause()
 heard = b""
 while True:
     said = line.recv(1)
@@ -40,13 +44,18 @@ while True:
     if not said or heard[-1:] in b"l3":
         sys.exit(0)
 """
-"""Ends when it is told to leave or to stop, or when nobody is left who could tell it."""
+"""Ends when it is told to leave or to stop, or when nobody is left who could tell it.
+
+With a file `hangs` it has one heartbeat, and does nothing more.
+"""
 
 SUPERVISOR = """
 import sys
+from callbridge.server.process.listening import supervising
 from callbridge.server.process.listening.listening import tcp_listener
 from callbridge.server.process.listening.supervising import Supervisor
 from callbridge.switchboard.workers import Workers
+supervising.BEAT_S = 0.02
 command = (sys.executable, "-c", sys.argv[1])
 with tcp_listener() as public:
     sys.exit(Supervisor(command, [public], [], Workers(2, 5.0)).run())
@@ -128,6 +137,19 @@ async def test_a_start_that_fails_passes_its_status_on(tmp_path: Path) -> None:
         assert await ended(process) == 3
     log = (tmp_path / "log").read_text()
     assert (log.count("worker_started"), log.count("workers_given_up")) == (1, 1)
+
+
+@pytest.mark.heavy  # It starts several interpreters.
+async def test_a_worker_whose_loop_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
+    """Whatever keeps it from ending itself. The other one, which has no heartbeat at all, is left."""
+    (tmp_path / "hangs").touch()
+    with supervised(tmp_path) as process:
+        await said(tmp_path, "worker_started", 3)
+        process.send_signal(signal.SIGTERM)
+        await said(tmp_path, "b'1'", 2)
+    log = (tmp_path / "log").read_text()
+    assert (log.count("worker_hung"), log.count("worker_died")) == (1, 1)
+    assert log.index("worker_hung") < log.index("worker_died")
 
 
 @pytest.mark.heavy  # It starts several interpreters.

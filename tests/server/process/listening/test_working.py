@@ -15,8 +15,9 @@ from fastapi import FastAPI, WebSocket
 from websockets.asyncio.client import connect
 
 from callbridge.server.process.drain import Drain
+from callbridge.server.process.listening import working
 from callbridge.server.process.listening.listening import tcp_listener, uvicorn_config
-from callbridge.server.process.listening.seat import READY, Board, Order, Seat
+from callbridge.server.process.listening.seat import BEAT, ENDS, READY, Board, Order, Seat
 from callbridge.server.process.listening.working import WorkerServer
 from callbridge.server.process.live_calls import LiveCalls
 from callbridge.switchboard.draining import DrainStep
@@ -73,6 +74,10 @@ class World:
         await websocket.receive()
         self.live_calls.remove("CA1", call)
 
+    async def says(self) -> bytes:
+        """The next word of the worker."""
+        return await asyncio.get_running_loop().sock_recv(self.line, 1)
+
     def order(self, order: Order) -> None:
         self.line.send(order.value)
 
@@ -89,7 +94,7 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     world = World()
     async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(world.server.serve(sockets=world.public))
-        assert await asyncio.get_running_loop().sock_recv(world.line, 10) == READY
+        assert await world.says() == READY
         yield world
         with contextlib.suppress(OSError):
             world.order(Order.DRAIN)
@@ -114,6 +119,19 @@ async def test_it_takes_what_comes_and_what_the_other_one_leaves(world: World) -
                 answer = await client.get(f"http://{world.address}/asked", headers={"Connection": "close"})
                 assert answer.json() == {"not_ready": None}
     world.board.write(1, ABSENT)
+
+
+@pytest.fixture
+def quick_heart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(working, "BEAT_S", 0.01)
+
+
+async def test_its_heart_beats_until_its_loop_ends_as_it_should(quick_heart: None, world: World) -> None:
+    assert [await world.says() for _ in range(2)] == [BEAT, BEAT]
+    world.order(Order.DRAIN)
+    while (word := await world.says()) == BEAT:
+        pass
+    assert word == ENDS
 
 
 async def test_who_leaves_takes_no_new_connection_and_ends_those_that_are_kept(world: World) -> None:

@@ -2,7 +2,7 @@
 
 It is given as descriptors, named on the command line: a worker is a fresh interpreter, with no thread, loop
 or lock of another. The line is a pair of sockets. Down it comes what the worker is to do; up goes that it
-serves; and when it breaks off, the supervisor is gone.
+serves, and each second that its event loop runs; and when it breaks off, the supervisor is gone.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 READY: Final = b"r"
+BEAT: Final = b"b"
+"""Its event loop runs."""
+ENDS: Final = b"e"
+"""Its event loop ends, and beats no more."""
 
 _ENTRY: Final = struct.Struct("=i")
 

@@ -19,13 +19,15 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 import structlog
 
-from callbridge.server.process.listening.seat import READY, STEPS, Board, Order, Seat
+from callbridge.server.process.listening.seat import BEAT, ENDS, READY, STEPS, Board, Order, Seat
+from callbridge.switchboard.heartbeats import BEAT_S, Heartbeats
 from callbridge.switchboard.sharing import ABSENT
 from callbridge.switchboard.workers import (
     Begun,
     Event,
     Exited,
     Finish,
+    Hung,
     Kill,
     News,
     Ready,
@@ -81,9 +83,11 @@ class Supervisor:
         assert len(control) in {0, workers.count}
         self._command, self._public, self._control = tuple(command), public, control
         self._workers = workers
+        self._beats = Heartbeats()
         self._children: dict[int, _Child] = {}
         self._status: asyncio.Future[int] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._next_look: asyncio.TimerHandle | None = None
         self._terminal = _terminal()
 
     def run(self) -> int:
@@ -97,6 +101,7 @@ class Supervisor:
             self._board = Board.made(self._shared, self._workers.count)
             with contextlib.closing(self._board), self._signals_heard():
                 self._tell(Begun())
+                self._look()
                 try:
                     return await self._status
                 finally:
@@ -123,8 +128,9 @@ class Supervisor:
                 loop.remove_signal_handler(number)
 
     def _let_go(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._next_look):
+            if timer is not None:
+                timer.cancel()
         if self._terminal is not None:
             os.close(self._terminal)
 
@@ -149,11 +155,18 @@ class Supervisor:
                 return
             self._ended(pid, os.waitstatus_to_exitcode(status))
 
+    def _look(self) -> None:
+        """Once a second: whose event loop still runs."""
+        self._next_look = asyncio.get_running_loop().call_later(BEAT_S, self._look)
+        for name in self._beats.look():
+            self._tell(Hung(name))
+
     def _ended(self, pid: int, status: int) -> None:
         name = next((name for name, child in self._children.items() if child.process.pid == pid), None)
         if name is None:
             return
         child = self._children.pop(name)
+        self._beats.ends(name)
         child.process.returncode = status
         asyncio.get_running_loop().remove_reader(child.line)
         child.line.close()
@@ -171,8 +184,12 @@ class Supervisor:
             said = b""
         if not said:
             asyncio.get_running_loop().remove_reader(child.line)
-        elif READY in said:
+        if READY in said:
             self._tell(Ready(name))
+        if BEAT in said:
+            self._beats.beat(name)
+        if ENDS in said:
+            self._beats.ends(name)
 
     # --- What is done ---
 
@@ -254,6 +271,7 @@ def _terminal() -> int | None:
 _REMEDIES: Final = {
     News.DIED: "its calls are continued by the others",
     News.NOT_READY: "it is killed: what is loaded at the start takes too long",
+    News.HUNG: "its event loop hangs and it did not end itself, so it is killed: see what it said last",
     News.OVERDUE: "it is killed: its last calls are continued by the others",
     News.RESTART_GIVEN_UP: "the old workers go on: mend what the new one said, and send SIGHUP again",
     News.GIVEN_UP: "mend what the worker said, and start the service again",

@@ -15,9 +15,10 @@ import structlog
 
 from callbridge.server.process.listening.accepting import Acceptor
 from callbridge.server.process.listening.listening import CallServer
-from callbridge.server.process.listening.seat import READY, Board, Order, orders_in
+from callbridge.server.process.listening.seat import BEAT, ENDS, READY, Board, Order, orders_in
 from callbridge.server.process.listening.serving import serving
 from callbridge.switchboard.draining import DrainStep
+from callbridge.switchboard.heartbeats import BEAT_S
 from callbridge.switchboard.sharing import Share, waits_s
 
 if TYPE_CHECKING:
@@ -95,8 +96,11 @@ class WorkerServer(CallServer):
         self._write_load()
         loop.add_reader(self._line, self._hear)
         self._live_calls.watch(self._calls_changed)
-        with contextlib.suppress(OSError):  # Then nobody is there any more, which is heard.
-            self._line.send(READY)
+        self._say(READY)
+
+    def _say(self, word: bytes) -> None:
+        with contextlib.suppress(OSError):  # Nobody is there any more, which is heard; or they do not read.
+            self._line.send(word)
 
     def _welcome(self, connection: socket.socket) -> None:
         self._share.accepted(self._now())
@@ -125,11 +129,13 @@ class WorkerServer(CallServer):
             beside = [
                 tasks.create_task(self._begin_connections(), name="connections begin"),
                 tasks.create_task(self._answer_operators_elsewhere(), name="control of a worker that leaves"),
+                tasks.create_task(self._beat(), name="heartbeat"),
             ]
             await super().main_loop()
             self._close_doors()
             for task in beside:
                 task.cancel()
+        self._say(ENDS)
         while not self._arrivals.empty():
             self._arrivals.get_nowait().close()
 
@@ -140,6 +146,12 @@ class WorkerServer(CallServer):
             connection = await self._arrivals.get()
             with contextlib.suppress(OSError):  # It has gone again.
                 await loop.connect_accepted_socket(self._make_protocol, connection)
+
+    async def _beat(self) -> None:
+        """For who watches this worker beside itself."""
+        while True:
+            self._say(BEAT)
+            await asyncio.sleep(BEAT_S)
 
     def _make_protocol(self) -> asyncio.Protocol:
         """As uvicorn makes them for its own listeners."""
