@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from callbridge.cli import app as cli
-from callbridge.cli.control_client import ServiceError, own_addresses
+from callbridge.cli import control_client
+from callbridge.cli.control_client import ServiceError, every_client, own_addresses
 from callbridge.cli.drain import MISSES_MAX, DrainError, take_calls_again, wait_for_the_last_call
 from desks import NEEDED, made_settings
 from ports import free_port
@@ -211,6 +212,35 @@ def test_other_answers_are_told_in_words(status: int, body: bytes | None, words:
 )
 def test_the_service_is_looked_for_on_this_machine(host: str, address: str) -> None:
     assert own_addresses(made_settings({"CALLBRIDGE_CONTROL_HOST": host})) == [address]
+
+
+@pytest.mark.parametrize(
+    ("answer", "ports"),
+    [
+        (httpx.Response(200, json={"state": "serving", "live_calls": 0, "workers": 2}), [8081, 8082, 8083]),
+        (httpx.Response(200, json={"state": "serving", "live_calls": 0, "workers": 1}), [8081]),
+        (httpx.Response(200, json={"state": "serving", "live_calls": 0}), [8081, 8082, 8083, 8084]),
+        (httpx.Response(200, json={"workers": 10**9}), [8081, 8082, 8083, 8084]),
+        (httpx.Response(502, text="?"), [8081, 8082, 8083, 8084]),
+    ],
+    ids=["more than one", "alone", "an older one", "too many", "somebody else"],
+)
+def test_the_service_says_how_many_workers_there_are(
+    monkeypatch: pytest.MonkeyPatch, answer: httpx.Response, ports: list[int]
+) -> None:
+    """`serve --workers` is not in the settings of who asks, or the settings have changed since."""
+
+    def client(_settings: object, url: str) -> httpx.Client:
+        return httpx.Client(transport=httpx.MockTransport(lambda _: answer), base_url=url)
+
+    monkeypatch.setattr(control_client, "service_client", client)
+    given = {
+        "CALLBRIDGE_WORKERS": "3",
+        "CALLBRIDGE_STATE_PATH": "state.db",
+        "CALLBRIDGE_CONTROL_PORT": "8081",
+    }
+    with every_client(made_settings(given), None) as clients:
+        assert [client.base_url.port for client in clients] == ports
 
 
 def test_without_settings_it_ends_in_words(only_these: pytest.MonkeyPatch) -> None:

@@ -64,16 +64,15 @@ class Crew:
 
 @contextlib.asynccontextmanager
 async def crew(folder: Path, model: ModelServer, **more: str) -> AsyncIterator[Crew]:
-    """Two workers that serve."""
+    """Two workers that serve. Other commands are not told how many they are."""
     settings = variables(
         "",
         model.url,
-        CALLBRIDGE_WORKERS="2",
         CALLBRIDGE_STATE_PATH=str(folder / "state.db"),
         CALLBRIDGE_CONTROL_PORT=str(free_ports(3)),
         **more,
     )
-    async with services(folder, settings) as (service,):
+    async with services(folder, settings, command=(*COMMAND, "serve", "--workers", "2")) as (service,):
         found = Crew(service)
         await found.serve(2)
         yield found

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import http
 import socket
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import httpx
+import msgspec
 
 from callbridge.server.config.setting_values import is_loopback
-from callbridge.server.http.control import control_key
+from callbridge.server.config.worker_settings import WORKERS_MAX, control_ports_of
+from callbridge.server.http.control import DRAIN_PATH, control_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,8 +37,12 @@ class NobodyListensError(NoAnswerError):
     """Nor is anybody there who could."""
 
 
-def own_addresses(settings: Settings) -> list[str]:
-    """Where the service with these settings is asked from its own machine: each worker, and one that leaves.
+def own_addresses(settings: Settings, workers: int = 0) -> list[str]:
+    """Where a service with these settings is asked from its own machine: each worker, and one that leaves.
+
+    Args:
+        settings: of the service.
+        workers: how many it has, where that is known better than by `settings`; else 0.
 
     Raises:
         ServiceError: it listens for nobody.
@@ -48,7 +54,24 @@ def own_addresses(settings: Settings) -> list[str]:
     is_any = settings.control_host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not listened on
     host = "127.0.0.1" if is_any else settings.control_host
     host = f"[{host}]" if ":" in host else host
-    return [f"http://{host}:{port}" for port in settings.control_ports]
+    ports = control_ports_of(settings.control_port, workers or settings.workers)
+    return [f"http://{host}:{port}" for port in ports]
+
+
+class _Crew(msgspec.Struct, frozen=True):
+    """What is to be known of the service before all of it is asked."""
+
+    workers: Annotated[int, msgspec.Meta(ge=0, le=WORKERS_MAX)] = 0
+    """Nothing by an older version."""
+
+
+def _workers(settings: Settings) -> int:
+    """How many the service has that runs: `serve --workers` is in no settings. 0 where it does not say."""
+    try:
+        with service_client(settings, own_addresses(settings)[0]) as client:
+            return msgspec.json.decode(client.get(DRAIN_PATH).content, type=_Crew).workers
+    except (httpx.TransportError, msgspec.DecodeError):
+        return 0
 
 
 @contextlib.contextmanager
@@ -71,7 +94,7 @@ def every_client(settings: Settings, url: str | None) -> Iterator[list[httpx.Cli
     Raises:
         ServiceError: as `service_client`; or nobody listens for operators.
     """
-    urls = own_addresses(settings) if url is None else [url]
+    urls = own_addresses(settings, _workers(settings)) if url is None else [url]
     with contextlib.ExitStack() as opened:
         yield [opened.enter_context(service_client(settings, each)) for each in urls]
 

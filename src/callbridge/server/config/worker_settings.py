@@ -11,11 +11,19 @@ from callbridge.server.config.setting_names import variable
 
 PORT_MAX: Final = 65_535
 
+WORKERS_MAX: Final = 64
+
+
+def control_ports_of(first: int, workers: int) -> tuple[int, ...]:
+    """The same for so many workers, of whom the first one is asked at `first`."""
+    more = workers if workers > 1 else 0
+    return tuple(range(first, first + more + 1))
+
 
 class WorkerSettings(RestSettings):
     """The settings of workers."""
 
-    workers: int = Field(1, ge=1, le=64)
+    workers: int = Field(1, ge=1, le=WORKERS_MAX)
     """Processes on this machine behind one port, for more calls than one core carries."""
 
     @property
@@ -24,10 +32,7 @@ class WorkerSettings(RestSettings):
 
         Empty where nobody can ask.
         """
-        if self.control_port == 0:
-            return ()
-        more = self.workers if self.workers > 1 else 0
-        return tuple(range(self.control_port, self.control_port + more + 1))
+        return () if self.control_port == 0 else control_ports_of(self.control_port, self.workers)
 
     @model_validator(mode="after")
     def _workers_have_what_they_need(self) -> Self:
@@ -37,8 +42,8 @@ class WorkerSettings(RestSettings):
         if getattr(self, "state_path", None) is None and getattr(self, "shared_state", "off") == "off":
             raise ValueError(
                 f"{variable('workers')} is {self.workers}, but they would share nothing: Twilio's next "
-                f"question about a call may reach another one. Set {variable('state_path')} to a file, or "
-                f"{variable('workers')}=1"
+                f"question about a call may reach another one. Set {variable('state_path')} to a file, "
+                f"{variable('shared_state')}=database, or {variable('workers')}=1"
             )
         ports = self.control_ports
         if ports and (ports[-1] > PORT_MAX or self.port in ports):

@@ -113,6 +113,8 @@ class DrainReport(msgspec.Struct, frozen=True):
     """The name of this start of callbridge."""
     is_replaced: bool
     """Whether it is a worker that leaves while the others go on."""
+    workers: int
+    """How many there are on this machine: the next ones are asked at the ports above the first one's."""
 
 
 class Neighbour(msgspec.Struct, frozen=True):
@@ -192,6 +194,7 @@ class _Control:
                 live_calls=len(self.desk.live_calls),
                 process=self.desk.state.process,
                 is_replaced=drain.others_go_on,
+                workers=self.desk.settings.workers,
             )
         )
 
