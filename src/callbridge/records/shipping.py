@@ -127,7 +127,7 @@ class Shipping:
         self._thread = threading.Thread(target=self._run, name="records-shipping", daemon=True)
         self.behind = Behind()
         self.shipped = 0
-        """Rows of the journal that have arrived since the start."""
+        """Facts that this one was the first to bring there, since the start: several may read one journal."""
 
     def __repr__(self) -> str:
         return f"<Shipping to {self._database!r} shipped={self.shipped} trouble={self._trouble!r}>"
@@ -208,7 +208,7 @@ class Shipping:
     def _ship(self, rows: Sequence[JournalRow]) -> None:
         entries = [row.entry for row in rows]
         with self._database.writing() as connection:
-            add_facts(connection, entries)
+            arrived = add_facts(connection, entries)
             others = {entry.process for entry in entries} - {self._process}
             unsettle(connection, sorted(others), self._clock())
             for see in self._witnesses:
@@ -227,7 +227,7 @@ class Shipping:
                 self._stale.setdefault(call_sid, due)
         self._through = rows[-1].place
         self._journal.drop(self._through)
-        self.shipped += len(rows)
+        self.shipped += arrived
 
     def _urgent(self, connection: Connection, entries: Iterable[JournalEntry]) -> list[str]:
         """Calls whose rows are made anew at once: those that begin, end, are over, or have no rows yet."""
@@ -304,8 +304,8 @@ class Shipping:
             _log.warning("records_shed", rows=self._shed_told, why="the database was away for too long")
 
 
-def add_facts(connection: Connection, entries: Iterable[JournalEntry]) -> None:
-    """Adds facts; those that are there already are left alone."""
+def add_facts(connection: Connection, entries: Iterable[JournalEntry]) -> int:
+    """Adds facts; those that are there already are left alone. Answers how many were new."""
     rows = [
         {
             "call_sid": storable(entry.call_sid),
@@ -319,4 +319,5 @@ def add_facts(connection: Connection, entries: Iterable[JournalEntry]) -> None:
         }
         for entry in entries
     ]
-    connection.execute(insert_or(connection, facts).on_conflict_do_nothing(), rows)
+    insert = insert_or(connection, facts).on_conflict_do_nothing()
+    return connection.execute(insert, rows, execution_options={"preserve_rowcount": True}).rowcount

@@ -97,7 +97,7 @@ class RecordKeeping:
 
     @property
     def shipped(self) -> int:
-        """Facts that have arrived there since the start."""
+        """Facts that this process was the first to bring there since its start."""
         return self._shipping.shipped
 
     @property
