@@ -120,7 +120,8 @@ def _dialled(number: str) -> str:
 class Rings:
     """Which calls ring the human at this moment, by caller; the bound of a ladder that leads back unseen.
 
-    It knows the calls of one process: with several, that many loops come before the end.
+    It knows the calls of one process, and of several each allows as many. What holds for all of them is how
+    often a caller may call in ten minutes (`callers.py`), which the state counts.
 
     Args:
         ring_s: when a ring is over of which no end is told. A telephone that forwards after some seconds has
