@@ -35,6 +35,8 @@ from callbridge.agents.context import About, Caller
 from callbridge.agents.guardrails.in_call import TRIPS_MAX
 from callbridge.agents.openai_agents import session as sessions
 from callbridge.agents.openai_agents.tools import HostedTool
+from callbridge.bridge.own_sounds import audio_of
+from callbridge.call.actions import OwnSound
 from callbridge.call.agent_facts import GuestChanged
 from callbridge.call.facts import EndReason, GuardrailTripped, Interrupted, StreamEnded, ToolUsed, TurnEnded
 from callbridge.call.outcomes import ToolOutcome
@@ -173,6 +175,30 @@ async def test_a_tool_that_takes_too_long_is_stopped_and_one_that_raises_costs_n
     assert "took longer than 2 s and was stopped" in late
     call.expect.heard("Sorry again")
     assert [one for one in call.log if CARD in str(one)] == []
+
+
+async def test_nobody_waits_for_a_tool_in_silence(line: Line) -> None:
+    """There is a sound, where nothing else was said; or words, of the agent's or of the tool's own."""
+
+    @function_tool
+    async def looks(context: RunContextWrapper[Call]) -> str:
+        """Looks."""
+        await asyncio.sleep(2)
+        context.context.say("I have half of it.", while_running=True)
+        await asyncio.sleep(2)
+        return "found"
+
+    async def play(agent: Any) -> PlayedCall:
+        call = await line.call(agent, caller=["Look."], model=["Hello.", Calls("looks"), "Found."])
+        call.expect.no_complaints()
+        call.expect.heard("I have half of it.")
+        return call
+
+    sound = audio_of(OwnSound.AT_WORK)
+    assert sound in (await play(forecaster(looks))).heard_audio
+    spoken = await play(guest(forecaster(looks), while_running="I am looking.", waiting_sound=False))
+    spoken.expect.heard("I am looking.")
+    assert sound not in spoken.heard_audio
 
 
 async def test_a_tool_that_runs_when_the_caller_hangs_up_is_done_to_its_end(line: Line) -> None:
@@ -317,28 +343,65 @@ async def test_the_users_function_approves_or_rejects(line: Line, *, is_approved
     call.expect.no_complaints()
 
 
-async def test_who_approves_too_late_pays_nothing(line: Line) -> None:
+@pytest.mark.parametrize("late_s", [10, 3600])
+async def test_who_approves_too_late_pays_nothing(line: Line, *, late_s: int) -> None:
+    """Or not at all. The caller hears that something is done, and the model that nothing was."""
     paid: list[int] = []
 
+    async def events(session: RealtimeSession, call: Call) -> None:
+        async for event in session:
+            if event.type == "tool_approval_required":
+                await asyncio.sleep(late_s)
+                await session.approve_tool_call(event.call_id)
+
+    call = await line.call(
+        guest(forecaster(paying(paid)), events=events),
+        caller=["Pay.", Pause(5000)],
+        model=["Hello.", Calls("pay", amount=5), "Nobody has approved it."],
+    )
+    (told,) = outputs(call)
+    assert "nothing was done: nobody has approved it in time" in told
+    call.expect.heard("Nobody has approved it.")
+    assert audio_of(OwnSound.AT_WORK) in call.heard_audio
+    call.expect.no_complaints(except_=[NOT_APPROVED])
+    assert [one for one in call.complaints if "nobody has approved it within 8 s" in one.text]
+    assert paid == []
+
+
+def paying(paid: list[int]) -> Any:
     @function_tool(needs_approval=True)
     async def pay(amount: int) -> str:
         """Pay."""
         paid.append(amount)
         return "paid"
 
+    return pay
+
+
+async def test_an_approval_that_takes_its_time_comes_while_the_agent_talks_on(line: Line) -> None:
+    """Other tools run meanwhile, also where they are to run one by one."""
+    paid: list[int] = []
+
     async def events(session: RealtimeSession, call: Call) -> None:
         async for event in session:
             if event.type == "tool_approval_required":
-                await asyncio.sleep(3)
+                await asyncio.sleep(20)
                 await session.approve_tool_call(event.call_id)
 
+    runner = RealtimeRunner(forecaster(paying(paid), weather), config={"async_tool_calls": False})
     call = await line.call(
-        guest(forecaster(pay), events=events, tool_timeout_s=1),
-        caller=["Pay.", "And now?", "Now?"],
-        model=["Hello.", Calls("pay", amount=5), "Nobody has approved it.", "No.", "No."],
+        guest(runner, events=events, approval_s=60),
+        caller=["Pay.", "In Rome?", Pause(20_000)],
+        model=[
+            *("Hello.", Calls("pay", amount=5), "The boss looks at it."),
+            *(Calls("weather", city="Rome"), "Sunny.", "It is paid."),
+        ],
     )
-    assert "took longer than 1 s" in outputs(call)[0]
-    assert paid == []
+    call.expect.no_complaints()
+    call.expect.heard("It is paid.")
+    begun, rome = outputs(call)
+    assert ("begun" in begun, rome, paid) == (True, "sunny in Rome", [5])
+    assert any("What came of it: paid" in words for words in call.sessions[0].memory)
 
 
 # --- Guardrails ---------------------------------------------------------------------------------------

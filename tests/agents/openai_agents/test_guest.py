@@ -242,3 +242,11 @@ def test_a_runner_brings_its_settings_and_what_is_said_of_the_agent_goes_before(
 def test_what_may_be_said_beside_it_an_agent_takes() -> None:
     taken = set(inspect.signature(Agent).parameters)
     assert set(OfAgent.__annotations__) <= taken - {"instructions", "greeting", "can_hang_up", "flow"}
+
+
+@pytest.mark.parametrize(("approval_s", "has_events"), [(0, True), (289, True), (60, False)])
+def test_an_approval_has_a_time_that_can_be_kept(approval_s: float, *, has_events: bool) -> None:
+    async def events(*_given: Any) -> None: ...
+
+    with pytest.raises(AgentFault, match="approval_s"):
+        guest(agent(), approval_s=approval_s, events=events if has_events else None)

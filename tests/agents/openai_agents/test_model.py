@@ -25,6 +25,7 @@ from structlog.testing import capture_logs
 from callbridge.agents.guardrails.in_call import TRIPS_MAX
 from callbridge.agents.openai_agents import model as models
 from callbridge.agents.openai_agents.model import CallModel
+from callbridge.agents.openai_agents.tools import Waits
 from callbridge.agents.tools.toolbox import TOOLS_MAX
 from callbridge.agents.wants import Wants
 from callbridge.call import wants as w
@@ -46,7 +47,7 @@ class Rig:
 
     def __init__(self) -> None:
         self.wants = Wants(asyncio.get_running_loop())
-        self.model = CallModel(self.wants, nobody)
+        self.model = CallModel(self.wants, nobody, Waits())
 
     def wanted(self) -> list[Any]:
         found = []

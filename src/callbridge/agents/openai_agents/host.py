@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +20,7 @@ from callbridge.agents.openai_agents.model import Asked, CallModel
 from callbridge.agents.openai_agents.plain_tools import tool_runs
 from callbridge.agents.openai_agents.session import CallSession
 from callbridge.agents.openai_agents.telling import CHARACTERS_EACH, function_call
+from callbridge.agents.openai_agents.tools import Waits
 from callbridge.agents.texts import NoAnswer, asked_about
 from callbridge.agents.tools.leash import Leash
 from callbridge.agents.tools.tool import ToolRefused, ToolResult, success
@@ -27,6 +28,7 @@ from callbridge.call.agent_facts import GuestChanged
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from agents.realtime import RealtimeAgent, RealtimePlaybackTracker, RealtimeRunConfig, RealtimeSession
 
@@ -45,6 +47,10 @@ NOT_APPROVED: Final = (
     "The tool was not run: it needs somebody's approval, and nobody is there who could give it. Tell the "
     "caller that you cannot do this, and do not call the tool again."
 )
+NOT_IN_TIME: Final = (
+    "The tool was not run, and nothing was done: nobody has approved it in time. Tell the caller so; call it "
+    "again only if they ask for it."
+)
 
 _log = structlog.get_logger()
 
@@ -61,6 +67,8 @@ class Hosting:
     """Makes the context of a call; without it that is the call."""
     events: Callable[[RealtimeSession, Call[Any]], Awaitable[None]] | None = None
     playback_tracker: Callable[[Call[Any]], RealtimePlaybackTracker] | None = None
+    waits: Waits = field(default_factory=Waits)
+    """How the caller waits for its tools."""
 
     @property
     def characters_each(self) -> int:
@@ -80,7 +88,7 @@ class Host:
 
     def __init__(self, hosting: Hosting, wants: Wants, connections: Connections) -> None:
         self._hosting, self._wants, self._connections = hosting, wants, connections
-        self.model = CallModel(wants, self._ask)
+        self.model = CallModel(wants, self._ask, hosting.waits)
         self._session: CallSession | None = None
         self._one_by_one = asyncio.Lock() if hosting.config.get("async_tool_calls") is False else None
         self._is_over = asyncio.Event()
@@ -163,19 +171,16 @@ class Host:
         """Has the session do a tool, in the task of who asks: if that is cancelled, so is the tool."""
         if (session := self._session) is None:
             raise ToolRefused("the tool was not run: it is not ready yet; try again in a moment")
-        async with self._one_by_one or contextlib.nullcontext():
-            asked = self.model.asked[call_id] = Asked(asyncio.get_running_loop().create_future())
-            self._tools_are_done.clear()
-            taken = self.model.settings_taken
-            try:
-                await self._do(
-                    session, asked, RealtimeModelToolCallEvent(tool.name, call_id, arguments, call_id)
-                )
-            finally:
-                session.forget(call_id)
-                del self.model.asked[call_id]
-                if not self.model.asked:
-                    self._tools_are_done.set()
+        asked = self.model.asked[call_id] = Asked(asyncio.get_running_loop().create_future())
+        self._tools_are_done.clear()
+        taken = self.model.settings_taken
+        try:
+            await self._do(session, asked, RealtimeModelToolCallEvent(tool.name, call_id, arguments, call_id))
+        finally:
+            session.forget(call_id)
+            del self.model.asked[call_id]
+            if not self.model.asked:
+                self._tools_are_done.set()
         if tool.leads_to and self.model.settings_taken != taken:
             self._wants.add(GuestChanged(tool.leads_to, tool.name))
         if not asked.output.done():
@@ -189,7 +194,8 @@ class Host:
         await self.model.all_told()
         try:
             with tool_runs(asyncio.get_running_loop()):
-                await session.on_event(called)
+                async with self._one_at_a_time:
+                    await session.on_event(called)
                 if session.awaits_approval(called.call_id):
                     await self._decided(session, asked, called)
         except Exception:  # Told to the session, and raised to who answers the model.
@@ -197,15 +203,32 @@ class Host:
             raise
 
     async def _decided(self, session: CallSession, asked: Asked, called: RealtimeModelToolCallEvent) -> None:
-        """Somebody decides whether a tool is run, within the time that a tool has."""
+        """Somebody decides whether a tool is run. Meanwhile others run."""
         if self._hosting.events is None:
             why = "it needs approval; give guest(…, events=…) a function that calls session.approve_tool_call"
-            _log.warning("openai_agents_not_approved", tool=called.name, reason=why)
-            await session.reject_tool_call(called.call_id, rejection_message=NOT_APPROVED)
+            await _refused(session, called, why, NOT_APPROVED)
             return
-        await asked.decided.wait()
+        within_s = self._hosting.waits.approved_within_s
+        try:
+            async with asyncio.timeout(within_s):
+                await asked.decided.wait()
+        except TimeoutError:
+            await _refused(session, called, f"nobody has approved it within {within_s:g} s", NOT_IN_TIME)
+            return
         if not asked.output.done():
-            await session.run_approved(called.call_id, always=asked.is_for_good)
+            async with self._one_at_a_time:
+                await session.run_approved(called.call_id, always=asked.is_for_good)
+
+    @property
+    def _one_at_a_time(self) -> AbstractAsyncContextManager[object]:
+        """Within it a tool runs; others may at the same time, unless the runner wants it otherwise."""
+        return self._one_by_one or contextlib.nullcontext()
+
+
+async def _refused(session: CallSession, called: RealtimeModelToolCallEvent, why: str, told: str) -> None:
+    """A tool is not run: the log says why, and the model is told."""
+    _log.warning("openai_agents_not_approved", tool=called.name, reason=why)
+    await session.reject_tool_call(called.call_id, rejection_message=told)
 
 
 async def _awaited(leash: Leash) -> None:

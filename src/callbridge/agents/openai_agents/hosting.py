@@ -19,7 +19,7 @@ from callbridge.agents.openai_agents.in_call import GuestInCall, ListeningGuest
 from callbridge.agents.openai_agents.mcp_servers import SdkServer
 from callbridge.agents.openai_agents.recognising import is_guest
 from callbridge.agents.openai_agents.settings import as_ours
-from callbridge.agents.openai_agents.tools import HostedTool
+from callbridge.agents.openai_agents.tools import APPROVAL_S_MAX, HostedTool, Waits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -76,6 +76,9 @@ def guest(
     context: Callable[..., Any] | None = None,
     events: Callable[[RealtimeSession, Call[Any]], Awaitable[None]] | None = None,
     playback_tracker: Callable[[Call[Any]], RealtimePlaybackTracker] | None = None,
+    while_running: str = "",
+    waiting_sound: bool = True,
+    approval_s: float | None = None,
     greeting: Text | None = "",
     can_hang_up: bool = False,
     **more: Unpack[OfAgent],
@@ -92,6 +95,10 @@ def guest(
         events: an async function that gets the SDK's session and the call, and may read `async for event in
             session`, approve tools, send messages. It runs as long as the call. Without it a tool that needs
             approval is refused.
+        while_running: what the agent says, exactly, when a tool of the SDK takes longer than a second.
+        waiting_sound: whether the caller then hears a soft sound, for as long as it runs.
+        approval_s: seconds that somebody has to approve a tool that needs it, at most 288. The agent goes on
+            with the caller at once, and brings up what came of it. Without it the caller waits, for 8 s.
         playback_tracker: makes a tracker for a call; it is told what the caller has heard.
         greeting: see `Agent`; by default the model finds its first words, as its instructions tell it.
         can_hang_up: whether the model has the tool `end_call` beside those of the SDK's agent.
@@ -112,7 +119,8 @@ def guest(
     agents = reachable(start)
     settings: dict[str, Any] = {"name": _name_of(start)} | taken | dict(more)
     made = Agent(instructions="", greeting=greeting, can_hang_up=can_hang_up, **settings)
-    hosting = Hosting(start, agents, config, context, events, playback_tracker)
+    waits = Waits(while_running, waiting_sound, _checked(approval_s, events))
+    hosting = Hosting(start, agents, config, context, events, playback_tracker, waits)
     made.guest = _shown(agent, hosting, [*left_out, *not_taken])
     made.toolbox.reserve(made.guest.tool_names)
     return made
@@ -146,7 +154,7 @@ def _shown(of: object, hosting: Hosting, left_out: list[str]) -> Guest:
         log = structlog.get_logger()
         log.warning("openai_agents_left_out", agent=start.name, settings="; ".join(left_out))
     instructions = start.instructions if isinstance(start.instructions, str) else None
-    tools = {name: _tools_of(one) for name, one in agents.items()}
+    tools = {name: _tools_of(one, hosting.waits) for name, one in agents.items()}
     servers = dict.fromkeys(SdkServer(server) for one in agents.values() for server in one.mcp_servers)
     kind = ListeningGuest if _listens(hosting) else GuestInCall
     return Guest(
@@ -154,10 +162,20 @@ def _shown(of: object, hosting: Hosting, left_out: list[str]) -> Guest:
     )
 
 
-def _tools_of(agent: RealtimeAgent[Any]) -> list[HostedTool]:
+def _tools_of(agent: RealtimeAgent[Any], waits: Waits) -> list[HostedTool]:
     """Those that are known before there is a call."""
     handoffs = [one if isinstance(one, Handoff) else realtime_handoff(one) for one in agent.handoffs]
-    return [HostedTool(tool) for tool in (*agent.tools, *handoffs)]
+    return [HostedTool(tool, waits=waits) for tool in (*agent.tools, *handoffs)]
+
+
+def _checked(approval_s: float | None, events: object) -> float | None:
+    if approval_s is None:
+        return None
+    if not 0 < approval_s <= APPROVAL_S_MAX:
+        raise AgentFault(f"approval_s={approval_s:g}; set it above 0, to {APPROVAL_S_MAX:g}")
+    if events is None:
+        raise AgentFault("approval_s: nobody could approve anything; give events= a function that does")
+    return approval_s
 
 
 def _name_of(agent: RealtimeAgent[Any]) -> str:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         RealtimeSessionModelSettings,
     )
 
-    from callbridge.agents.openai_agents.tools import Ask
+    from callbridge.agents.openai_agents.tools import Ask, Waits
     from callbridge.agents.wants import Wants
     from callbridge.call.facts import GuardrailTripped
 
@@ -76,10 +76,11 @@ class CallModel(RealtimeModel):
     Args:
         wants: what the call is wanted to do.
         ask: runs a tool that the model calls.
+        waits: how the caller waits for it.
     """
 
-    def __init__(self, wants: Wants, ask: Ask) -> None:
-        self._wants, self._ask = wants, ask
+    def __init__(self, wants: Wants, ask: Ask, waits: Waits) -> None:
+        self._wants, self._ask, self._waits = wants, ask, waits
         self.instructions = ""
         self.tools: tuple[HostedTool, ...] = ()
         self.is_connected = self.is_over = False
@@ -198,7 +199,7 @@ class CallModel(RealtimeModel):
         tools: dict[str, HostedTool] = {}
         for tool in (*settings.get("tools", ()), *settings.get("handoffs", ())):
             try:
-                hosted = HostedTool(tool, self._ask)
+                hosted = HostedTool(tool, self._ask, self._waits)
             except ToolError as error:
                 _log.warning("openai_agents_tool_left_out", reason=str(error))
             else:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from agents import FunctionTool, Handoff
 
 from callbridge.agents.tools.given import GivenTool
 from callbridge.agents.tools.schema import ToolError
-from callbridge.agents.tools.tool import TIMEOUT_S_MAX, Manner, ToolResult, failed
+from callbridge.agents.tools.tool import LATER_S_MAX, TIMEOUT_S_MAX, Manner, ToolResult, failed
 
 if TYPE_CHECKING:
     from agents import Tool
@@ -23,18 +24,60 @@ ENDS_ITSELF_S: Final = 0.5
 """A tool of the SDK that has a time of its own says itself what came of it: it has so much longer with us."""
 
 
+APPROVED_WITHIN_S: Final = 8.0
+"""What somebody has to approve a tool that the caller waits for: then it has still four seconds to run."""
+
+APPROVAL_S_MAX: Final = LATER_S_MAX - TIMEOUT_S_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How the caller waits for the tools of a guest."""
+
+    while_running: str = ""
+    """What the agent says when one takes longer than a moment."""
+    has_waiting_sound: bool = True
+    """The caller hears a soft sound meanwhile."""
+    approval_s: float | None = None
+    """What somebody has to approve a tool, while the agent talks on. None: the caller waits for it."""
+
+    @property
+    def approved_within_s(self) -> float:
+        """What somebody has, either way."""
+        return self.approval_s or APPROVED_WITHIN_S
+
+    def manner_of(self, tool: FunctionTool) -> Manner:
+        """How a tool is run."""
+        manner = Manner(
+            timeout_s=_bound_s(tool.timeout_seconds),
+            while_running=self.while_running,
+            has_waiting_sound=self.has_waiting_sound,
+        )
+        if tool.needs_approval is False:
+            return manner
+        if self.approval_s is None:
+            return replace(manner, timeout_s=TIMEOUT_S_MAX)
+        return replace(manner, timeout_s=self.approval_s + TIMEOUT_S_MAX, is_later=True)
+
+
+_AS_USUAL: Final = Waits()
+
+
 class HostedTool(GivenTool):
     """A tool, or a handoff, that the session of the SDK runs.
 
     Args:
         tool: as the SDK has it.
         ask: who runs it; without, it is only shown.
+        waits: how the caller waits for it.
 
     Raises:
         ToolError: it is no function, or the model would refuse its schema.
     """
 
-    def __init__(self, tool: Tool | Handoff[Any, Any], ask: Ask | None = None) -> None:
+    def __init__(
+        self, tool: Tool | Handoff[Any, Any], ask: Ask | None = None, waits: Waits = _AS_USUAL
+    ) -> None:
         self._ask = ask
         self.leads_to = ""
         """The agent to whom it hands the call over; empty for a tool."""
@@ -44,7 +87,7 @@ class HostedTool(GivenTool):
             manner = Manner(is_momentary=True)
             super().__init__(tool.tool_name, tool.tool_description, tool.input_json_schema, _nobody, manner)
         elif isinstance(tool, FunctionTool):
-            manner = Manner(timeout_s=_bound_s(tool.timeout_seconds))
+            manner = waits.manner_of(tool)
             super().__init__(tool.name, tool.description, tool.params_json_schema, _nobody, manner)
         else:
             raise ToolError(
