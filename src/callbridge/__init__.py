@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from callbridge.agents.recording.recording import Recording
     from callbridge.agents.texting.texts import Texts
     from callbridge.agents.tools.of_steps import tool
-    from callbridge.agents.tools.tool import EndCall, ToolRefused, Transfer
+    from callbridge.agents.tools.tool import EndCall, HandTo, ToolRefused, Transfer
     from callbridge.agents.transfers.destination import Destination, by
     from callbridge.agents.transfers.result import TransferResult
     from callbridge.call.outcomes import TextOutcome, TransferOutcome
@@ -67,6 +67,7 @@ __all__ = [
     "FlowFault",
     "Form",
     "Guardrail",
+    "HandTo",
     "Handoff",
     "Line",
     "LiveFact",
@@ -137,7 +138,7 @@ _WHERE = {
     "agents.recording.recording": ("Recording",),
     "agents.texting.texts": ("Texts",),
     "agents.tools.of_steps": ("tool",),
-    "agents.tools.tool": ("EndCall", "ToolRefused", "Transfer"),
+    "agents.tools.tool": ("EndCall", "HandTo", "ToolRefused", "Transfer"),
     "agents.transfers.destination": ("Destination", "by"),
     "agents.transfers.result": ("TransferResult",),
     "call.outcomes": ("TextOutcome", "TransferOutcome"),

@@ -513,6 +513,14 @@ async def test_several_agents_in_one_call(example: ModuleType) -> None:
     assert json.loads(str(told))["told"] == "Bill 7 is of last May."
     assert bill == "bill 7, for billing: 12 euros, open"
     assert played.heard == ["Harbour Bakery, hello!", "Twelve euros."]
+    answers = [
+        voices.agent("Harbour Bakery, hello!"),
+        voices.agent(caller="It is wrong.", calls=[Call(name="complain", arguments={"bill": 8})]),
+        voices.agent("I am sorry about that bill.", after_call=True),
+    ]
+    played = await play(example.agent, answers, [HEARD, voices.caller(), HEARD])
+    assert "I am sorry about that bill." in played.to_say
+    assert json.loads(str(played.outputs[0][1]))["told"] == "Bill 8 is of last May."
 
 
 @of(AGENTS, "Send a text")

@@ -21,6 +21,8 @@ from callbridge.call.ear.keys_out import KEYS_MAX, are_pressable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pydantic import BaseModel
+
     from callbridge.agents.earlier import Earlier
     from callbridge.agents.transfers.result import TransferResult
     from callbridge.call.outcomes import TextOutcome
@@ -119,6 +121,9 @@ class LiveCall(Protocol):
 
     def transfer(self, name: str, words: str, reason: str, summary: str) -> None:
         """Puts the caller through once the last words were heard."""
+
+    def hand_to(self, name: str, words: str, given: BaseModel | None) -> None:
+        """Hands the caller over to another agent of the call."""
 
     def transfers(self) -> Sequence[TransferResult]:
         """What became of the transfers of the call so far."""
@@ -249,6 +254,25 @@ class Call(Generic[ValuesT]):
         """
         self._of_stream.transfer(name, words, reason, summary)
 
+    def hand_to(self, name: str, words: str = "", *, given: BaseModel | None = None) -> None:
+        """Hands the caller over to another agent, within the call: one of the `handoffs` of the present one.
+
+        In a tool, `return HandTo("billing")` does the same, and the model waits for it; here it is done as
+        soon as it is on disk that it begins. The function of the `Handoff` runs before, and may refuse it;
+        whether the model may ask for it (`is_enabled`) makes no difference. Where it does not come about, the
+        model is told why.
+
+        Args:
+            name: of the agent.
+            words: what the caller hears first of it, exactly; by default what the `Handoff` says.
+            given: what is passed to it, where the `Handoff` asks for an input.
+
+        Raises:
+            ValueError: the agent has no such handoff, or the input does not fit.
+            RuntimeError: the call has no stream yet (in `choose`).
+        """
+        self._of_stream.hand_to(name, words, given)
+
     async def send_text(
         self, words: str = "", *, template: str = "", to: Literal["caller", "captured"] = "caller"
     ) -> TextOutcome:
@@ -315,7 +339,7 @@ class Call(Generic[ValuesT]):
     def _of_stream(self) -> LiveCall:
         if self._live is None:
             raise RuntimeError(
-                "the call has not begun: nothing can be said, pressed, ended or put through yet"
+                "the call has not begun: nothing can be said, pressed, ended, put through or handed over yet"
             )
         return self._live
 

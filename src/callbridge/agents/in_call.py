@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from callbridge.agents.context import Call, Line, Spoken
 from callbridge.agents.earlier import told_of
 from callbridge.agents.guardrails.tools import refusal_of
-from callbridge.agents.handoffs.in_call import HandoffsInCall, not_run, of_who_was_left
+from callbridge.agents.handoffs.in_call import HandoffsInCall
+from callbridge.agents.handoffs.words import not_run, of_who_was_left
 from callbridge.agents.outside import NoOutside
 from callbridge.agents.recording.in_call import RecordingInCall
 from callbridge.agents.texting.in_call import TextsInCall
 from callbridge.agents.texts import summary_of, text_of
 from callbridge.agents.tools.in_call import RUNNING, ToolsInCall
-from callbridge.agents.tools.tool import ToolResult, Transfer, failure
+from callbridge.agents.tools.tool import HandTo, ToolResult, Transfer, failure
 from callbridge.agents.transfers.in_call import WORK
 from callbridge.agents.values import new_values, restored, stored
 from callbridge.agents.wants import Wants
@@ -34,6 +35,8 @@ from callbridge.wire.realtime_commands import FunctionTool, McpTool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from pydantic import BaseModel
 
     from callbridge.agents.agent import Agent
     from callbridge.agents.context import About
@@ -308,6 +311,10 @@ class AgentInCall:
         given = {"to": name, "say": words, "reason": reason, "summary": summary}
         on.wants.add(w.WorkAsked(on.wants.new_id("transfer"), WORK, json.dumps(given)))
 
+    def hand_to(self, name: str, words: str, given: BaseModel | None) -> None:
+        """See `Call.hand_to`."""
+        self._handoffs.ask(HandTo(name, say=words, given=given))
+
     def transfers(self) -> Sequence[TransferResult]:
         """See `Call.transfers`."""
         return self._handoffs.transfers()
@@ -337,8 +344,8 @@ class AgentInCall:
                 return instead
             tool = self._handoffs.of_one(owner, tool)
         result = await self._tools.run(tool, asked, is_kept=is_kept)
-        if result.transfer is not None and not self._handoffs.has_left(owner):
-            result = await self._put_through(owner, result.transfer, asked)
+        if not self._handoffs.has_left(owner):
+            result = await self._led_on(owner, result, asked)
         if self._handoffs.has_left(owner):
             result = of_who_was_left(result)
         self._ended(owner, asked, result)
@@ -361,9 +368,18 @@ class AgentInCall:
         """Whose it is, and what is run. A model has the tools of the agent that is on, and no others."""
         if asked.is_ours:
             owner = self._handoffs.owner(asked.call_id)
-            return owner, self._tools.later(asked) or owner.abilities.work(asked.name)
+            return owner, self._tools.later(asked) or self._handoffs.work(owner, asked.name)
         on, tool = self._handoffs.on, self._tools_now().get(asked.name)
         return on, None if tool is None else on.tool_for_call(tool)
+
+    async def _led_on(self, owner: OneAgent, result: ToolResult, asked: RunTool) -> ToolResult:
+        """What comes of a result that names somebody else to talk with the caller."""
+        if result.transfer is not None:
+            return await self._put_through(owner, result.transfer, asked)
+        if result.hand_to is not None:
+            is_told = not asked.is_ours or self._tools.later(asked) is not None
+            return await self._handoffs.hand_to(owner, result.hand_to, asked.name, self.call, is_told=is_told)
+        return result
 
     async def _put_through(self, owner: OneAgent, transfer: Transfer, asked: RunTool) -> ToolResult:
         """What comes of a result that names a destination."""
@@ -381,6 +397,8 @@ class AgentInCall:
         # What a tool answers moves no flow of an agent that rests.
         if (asked.is_ours and not is_later) or not self._handoffs.has_left(owner):
             owner.abilities.answered(asked.name, result, self.call)
+        if asked.is_ours:
+            self._handoffs.answered(owner, asked.name, result)
         self._is_stale = True
         if asked.is_ours and result.wish is not None:  # Of the model's own call the core sees to it.
             self.wants.add(w.WishSet(result.wish))

@@ -52,7 +52,7 @@ class AgentChanged(BaseFact, frozen=True):
     was: str
     """Who handed them over."""
     because: str
-    """By which tool of the model's."""
+    """The tool of the model's that has led to it, or what of the agent's own code."""
 
 
 class FieldKept(BaseFact, frozen=True):

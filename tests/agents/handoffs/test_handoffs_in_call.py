@@ -18,6 +18,7 @@ from callbridge import (
     EndCall,
     Flow,
     Handoff,
+    HandTo,
     Recording,
     Step,
     ToolRefused,
@@ -26,7 +27,7 @@ from callbridge import (
     tool,
 )
 from callbridge.agents.handoffs.graph import agents_from, unused_in
-from callbridge.agents.handoffs.in_call import HANDOFFS_MAX, UNSPOKEN_MAX
+from callbridge.agents.handoffs.in_call import HANDOFFS_MAX, UNSPOKEN_MAX, WORK
 from callbridge.agents.menu import work_of
 from callbridge.agents.tools.runs import AT_ONCE_MAX
 from callbridge.call.actions import RunTool
@@ -191,6 +192,116 @@ async def test_a_handoff_that_is_not_enabled_is_not_there() -> None:
         assert {line["event"] for line in log} == {"handoff_predicate_raised"}
         await call.call("note_bill", bill=3)
         assert call.tools == ["lookup", "note_bill", "transfer_to_billing_eu"]
+
+
+# --- By the user's code ---------------------------------------------------------------------------------
+
+
+def handing(desk: Agent, answer: HandTo) -> None:
+    """The desk has a tool that answers so."""
+
+    @desk.tool
+    def complain(bill: int) -> HandTo:
+        """Pass a complaint on."""
+        assert bill
+        return answer
+
+
+async def test_a_tool_hands_over_by_what_it_answers() -> None:
+    """The model waits for it, so the first answer behind it is that of the other agent."""
+    seen: list[object] = []
+
+    def noted(call: Call, why: Why) -> str:
+        seen.append((call.agent, why))
+        return "it is open"
+
+    desk, _ = desk_and_billing(input_type=Why, on_handoff=noted, is_enabled=False)
+    handing(desk, HandTo("Billing.eu", say="I am sorry.", given=Why(bill=7)))
+    async with flow_call(desk) as call:
+        await call.agent.prepare("", "")
+        assert call.tools == ["lookup", "complain"], "the model alone cannot"
+        result = await call.run("complain", '{"bill": 7}')
+        told = json.loads(result.output)
+        assert (told["assistant"], told["told"], result.is_quiet) == ("Billing.eu", "it is open", True)
+        assert call.session.instructions == "You are billing."
+        kinds = [type(one) for one in call.wanted if not isinstance(one, AgentTells)]
+        assert kinds == [SessionWanted, WishWithdrawn, AgentSays]
+        assert call.works == []
+        (words,) = [one for one in call.wanted if isinstance(one, AgentSays)]
+        assert (words.words, words.is_answer) == ("I am sorry.", True)
+    assert seen == [(DESK, Why(bill=7))]
+    assert [fact for fact in call.facts if isinstance(fact, AgentChanged)] == [
+        AgentChanged("Billing.eu", DESK, "complain")
+    ]
+
+
+@pytest.mark.parametrize("how", ["by what it answers", "by the call"])
+async def test_a_key_hands_over_and_the_other_agent_is_told_so(how: str) -> None:
+    desk, _ = desk_and_billing()
+
+    @desk.key("2")
+    def to_billing(call: Call) -> HandTo | None:
+        if how == "by what it answers":
+            return HandTo("Billing.eu")
+        call.hand_to("Billing.eu")  # In a thread.
+        return None
+
+    async with flow_call(desk) as call:
+        await call.agent.prepare("", "")
+        await call.happen(KeysPressed("2", turn=1, is_menu=True))
+        await call.settle()
+        assert call.agent.agent_on == "Billing.eu"
+        (told,) = [one for one in call.wanted if isinstance(one, AgentTells)]
+        assert "you are Billing.eu" in told.text
+        assert told.is_answered
+        await call.call("transfer_to_desk")
+    assert call.works == [work_of("2"), *([WORK] if how == "by the call" else [])]
+
+
+async def test_a_handoff_by_code_that_does_not_come_about_is_told() -> None:
+    """The function of the handoff may refuse it, and there are as many as there may be."""
+
+    def refuses(call: Call) -> None:
+        raise ToolRefused("billing is closed")
+
+    desk, _ = desk_and_billing(on_handoff=refuses)
+    handing(desk, HandTo("Billing.eu"))
+    async with flow_call(desk) as call:
+        assert await call.call("complain", bill=7) == "It did not lead to Billing.eu: billing is closed"
+        call.agent.call.hand_to("Billing.eu")
+        await call.settle()
+        (told,) = [one for one in call.wanted if isinstance(one, AgentTells)]
+        assert told == AgentTells("[The caller was not handed over: billing is closed]")
+        assert call.agent.agent_on == DESK
+
+
+async def test_a_handoff_by_code_that_cannot_be_is_refused() -> None:
+    desk, _ = desk_and_billing(input_type=Why)
+    handing(desk, HandTo("sales"))
+    async with flow_call(desk) as call:
+        hand_to = call.agent.call.hand_to
+        with pytest.raises(ValueError, match=r"desk hands over to no sales; it does to Billing\.eu"):
+            hand_to("sales")
+        with pytest.raises(ValueError, match="bill: Field required"):
+            hand_to("Billing.eu")
+        with pytest.raises(ValueError, match="number: Extra inputs"):
+            hand_to("Billing.eu", given=Other())
+        assert "It did not lead to sales" in await call.call("complain", bill=7)
+    assert [fact for fact in call.facts if isinstance(fact, AgentChanged)] == []
+
+
+async def test_who_was_handed_over_meanwhile_is_not_handed_on() -> None:
+    """By the agent that was left: its tool has run for longer, or what it asked for comes too late."""
+    desk, _ = desk_and_billing()
+    sales = Agent(name="sales")
+    desk.handoffs.append(sales)
+    async with flow_call(desk) as call:
+        call.agent.call.hand_to("Billing.eu")
+        call.agent.call.hand_to("sales")
+        await call.settle()
+        *_, told = [one for one in call.wanted if isinstance(one, AgentTells)]
+    assert call.agent.agent_on == "Billing.eu"
+    assert ("handed over already" in told.text, told.is_answered) == (True, False)
 
 
 # --- Bounds ---------------------------------------------------------------------------------------------
@@ -471,7 +582,7 @@ async def test_a_tool_that_still_runs_does_its_work_and_wishes_nothing_for_the_c
         result = await waiting
     told = json.loads(result.output)
     assert (told.get("answered"), result.wish) == (wish if isinstance(wish, EndCall) else None, None)
-    assert "handed over to you meanwhile" in told["not_done"]
+    assert "they are with you since" in told["not_done"]
     assert wishes(call.wanted) == [WishWithdrawn]
     assert call.agent.call.values == {"cancelled": "Billing.eu"}
 
@@ -571,9 +682,11 @@ async def test_the_last_words_of_the_agent_that_is_left_are_looked_at_by_its_own
         await call.agent.prepare("", "")
         hears = call.agent.hearer
         assert hears is not None
-        hears("agent", "item_1", "It costs nine dollars. One moment.")
+        hears("agent", "item_1", "It costs")
         await call.call("transfer_to_billing_eu")
-        assert await looked_at.get() == "It costs nine dollars. One moment."
+        assert await looked_at.get() == "It costs"
+        hears("agent", "item_1", " nine dollars.")  # Code may hand over in the middle of them.
+        assert await looked_at.get() == "It costs nine dollars."
         await call.agent.wants.written()
         await call.settle()
         call.agent.hang_up()
@@ -620,7 +733,7 @@ async def test_an_agent_that_is_gone_leaves_the_caller_where_they_were() -> None
 
 
 class Other(BaseModel):
-    bill: int = 0
+    number: int = 0
 
 
 def test_agents_that_cannot_be_so_are_refused() -> None:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from callbridge import Agent, Call, Flow, Handoff, Step, answered, asked
+from callbridge import Agent, Call, Flow, Handoff, HandTo, Step, answered, asked
 from callbridge.agents.handoffs.graph import agents_from, handoffs_of
 from callbridge.agents.handoffs.in_call import UNSPOKEN_MAX
 from callbridge.call.agent_facts import AgentChanged, FieldKept, StepEntered
@@ -48,7 +48,16 @@ def agent_of(name: str, **more: Any) -> Agent:
         RAN.append((name, call.agent))
         return name
 
-    agent.tool(lookup)
+    async def send_on(call: Call) -> HandTo:
+        """Hand over by what it answers."""
+        return HandTo("desk" if call.agent == "billing" else "clinic")
+
+    async def go_on(call: Call) -> None:
+        """Hand over by the call."""
+        call.hand_to("clinic" if call.agent == "desk" else "desk")
+
+    for function in (lookup, send_on, go_on):
+        agent.tool(function)
     agent.capture(Booking)
     return agent
 
@@ -80,6 +89,7 @@ Deed: TypeAlias = tuple[str, str]
 TOOLS = [
     *("transfer_to_billing", "transfer_to_clinic", "transfer_to_desk", "transfer_to_nobody"),
     *("lookup", "find", "note_booking", "confirm_booking", "go_to_one", "go_to_three", "end_call", ""),
+    *("send_on", "go_on"),
 ]
 ARGUMENTS = [
     *("{}", '{"bill": 7}', '{"bill": "7"}', '{"name": "Sam"}', '{"guests": 2}', '{"fields": ["name"]}'),
@@ -89,6 +99,8 @@ SENSIBLE: list[Deed] = [
     *(("transfer_to_billing", '{"bill": 7}'), ("transfer_to_clinic", "{}"), ("transfer_to_desk", "{}")),
     *(
         ("lookup", "{}"),
+        ("send_on", "{}"),
+        ("go_on", "{}"),
         ("find", "{}"),
         ("note_booking", '{"name": "Sam"}'),
         ("go_to_one", "{}"),

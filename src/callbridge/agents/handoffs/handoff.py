@@ -28,9 +28,12 @@ WORDS_MAX: Final = 500
 CALLBACK_S: Final = 4.0
 """What `on_handoff` has. The caller waits meanwhile, and behind it for the other agent's instructions."""
 
-_MANNER: Final = Manner(timeout_s=10.0, is_momentary=True)
+HANDOFF_S: Final = 10.0
 """The callback blocks and awaits at most twice `CALLBACK_S`; the other agent gets ready in two seconds, one
-after the other at the worst. What it answers holds at that moment."""
+after the other at the worst."""
+
+_MANNER: Final = Manner(timeout_s=HANDOFF_S, is_momentary=True)
+"""What it answers holds at that moment."""
 
 _NO_ARGUMENTS: Final[dict[str, Any]] = {"type": "object", "properties": {}, "additionalProperties": False}
 

@@ -9,6 +9,7 @@ back.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -16,8 +17,11 @@ import msgspec
 import structlog
 
 from callbridge.agents.handoffs.graph import agents_from, handoffs_of
+from callbridge.agents.handoffs.handoff import HANDOFF_S
 from callbridge.agents.handoffs.one_agent import OneAgent
-from callbridge.agents.tools.tool import ToolRefused, ToolResult
+from callbridge.agents.handoffs.words import error_in, handed_over, not_run
+from callbridge.agents.tools.given import GivenTool
+from callbridge.agents.tools.tool import Manner, ToolRefused, ToolResult
 from callbridge.call import agent_facts, facts
 from callbridge.call import wants as w
 
@@ -25,12 +29,15 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator, Sequence
 
+    from pydantic import BaseModel
+
     from callbridge.agents.agent import Agent
     from callbridge.agents.context import About, Call
     from callbridge.agents.handoffs.handoff import Handoff
     from callbridge.agents.handoffs.one_agent import Hear, Watch
     from callbridge.agents.outside import Outside
     from callbridge.agents.tools.given import AnyTool
+    from callbridge.agents.tools.tool import HandTo
     from callbridge.agents.transfers.result import TransferResult
     from callbridge.agents.wants import Wants
     from callbridge.call.facts import Fact
@@ -43,15 +50,25 @@ UNSPOKEN_MAX: Final = 3
 """So many may follow each other without a word or a key of the caller. A front desk that is mistaken needs
 two; agents that send the caller to each other would go on for ever."""
 
-_ON: Final = (
-    "The caller is with you now: you are {name}. Your instructions and tools are those of this moment. Go on "
-    "where the conversation stands; do not greet them, and do not ask again for what they have said."
-)
-_SAID: Final = 'You say now: "{say}" Say nothing more, and wait for their answer.'
+ITEMS_MAX: Final = 8
+"""Items of which it is known whose they are, the latest ones. A response has one or two."""
 
-_WISHES_NOTHING: Final = (
-    "the call was not ended, and nobody was rung: the caller was handed over to you meanwhile"
+WORK: Final = "hand over"
+"""What the agent's own code has asked for. No tool can be called so."""
+
+_BY_CODE: Final = GivenTool(
+    WORK, WORK, {"type": "object", "properties": {}}, lambda _, __: None, Manner(timeout_s=HANDOFF_S)
 )
+"""No model sees it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Way:
+    """From one agent of the call to another one."""
+
+    handoff: Handoff
+    one: OneAgent
+    other: OneAgent
 
 
 class HandoffsInCall:
@@ -72,7 +89,14 @@ class HandoffsInCall:
         self._wants = wants
         self.all = tuple(OneAgent(name, agent, about, outside, wants) for name, agent in agents.items())
         """The one that takes the call is the first."""
-        self._tools = {one.name: tuple(self._tools_of(one)) for one in self.all}
+        self._ways = {one.name: {way.other.name: way for way in self._ways_of(one)} for one in self.all}
+        """From each of them to others, all by their names."""
+        self._tools = {
+            way: way.handoff.tool.doing(partial(self._asked, way))
+            for ways in self._ways.values()
+            for way in ways.values()
+        }
+        self._by_code = _BY_CODE.doing(self._asked_by_code)
         self._given = "", ""
         """Instructions and language, for agents that have none of their own."""
         self._tasks: asyncio.TaskGroup | None = None
@@ -92,13 +116,18 @@ class HandoffsInCall:
 
     @property
     def hearer(self) -> Hear | None:
-        """Who is told both sides' words as they come: whoever is on then. None where no agent listens."""
+        """Who is told both sides' words as they come: whose they are. None where no agent listens."""
         if all(one.hearer is None for one in self.all):
             return None
+        whose: dict[str, OneAgent] = {}
+        """Who was on when an item began: it is theirs to its end, also behind a handoff."""
 
         def hear(by: Literal["agent", "caller"], item_id: str, words: str) -> None:
-            if (hears := self.on.hearer) is not None:
-                hears(by, item_id, words)
+            one = whose.setdefault(item_id, self.on)
+            if len(whose) > ITEMS_MAX:
+                del whose[next(iter(whose))]
+            if one.hearer is not None:
+                one.hearer(by, item_id, words)
 
         return hear
 
@@ -121,7 +150,8 @@ class HandoffsInCall:
 
     def tools(self, call: Call[Any]) -> dict[str, AnyTool]:
         """What the model of the agent that is on has because of its handoffs, by name."""
-        return {tool.name: tool for handoff, tool in self._tools[self.on.name] if handoff.is_open(call)}
+        ways = (way for way in self._ways[self.on.name].values() if way.handoff.is_open(call))
+        return {way.handoff.tool_name: self._tools[way] for way in ways}
 
     def owner(self, work_id: str) -> OneAgent:
         """Who has asked for a work; who is on, where nobody of these has."""
@@ -204,46 +234,57 @@ class HandoffsInCall:
         for one in self.all:
             one.hang_up()
 
-    # --- The tools ---
+    # --- Handing over ---
 
-    def _tools_of(self, one: OneAgent) -> Iterator[tuple[Handoff, AnyTool]]:
+    def _ways_of(self, one: OneAgent) -> Iterator[Way]:
         for handoff, agent in handoffs_of(one.agent):
-            other = next(other for other in self.all if other.agent is agent)
-            yield handoff, handoff.tool.doing(partial(self._asked, handoff, one, other))
+            yield Way(handoff, one, next(other for other in self.all if other.agent is agent))
 
-    async def _asked(
-        self, handoff: Handoff, one: OneAgent, other: OneAgent, arguments: dict[str, Any], call: Call[Any]
-    ) -> ToolResult:
+    async def _asked(self, way: Way, arguments: dict[str, Any], call: Call[Any]) -> ToolResult:
         """The model of one agent wants to hand over to another one."""
-        self._refuse(handoff, one, call)
-        given, is_done = handoff.read(arguments), False
-        self._is_wanted = True
+        if not way.handoff.is_open(call):
+            raise ToolRefused(f"{way.handoff.tool_name} cannot be used at the moment")
+        return await self._hand_over(way, way.handoff.read(arguments), "", way.handoff.tool_name, call)
+
+    async def _hand_over(
+        self, way: Way, given: BaseModel | None, say: str, because: str, call: Call[Any]
+    ) -> ToolResult:
+        """Makes a handoff, and says what the other agent is told of it.
+
+        Args:
+            way: from whom to whom.
+            given: what is passed to the user's function.
+            say: what is said first in place of the words of the `Handoff`.
+            because: the tool or the work that has led to it.
+            call: which.
+
+        Raises:
+            ToolRefused: it is not made.
+        """
+        self._refuse(way.one)
+        is_made, self._is_wanted = False, True
         try:
-            told = await handoff.call_back(call, given)
-            await other.prepare(call, *self._given)
+            told = await way.handoff.call_back(call, given)
+            await way.other.prepare(call, *self._given)
             self._refuse_over()
-            is_done = True
+            is_made = True
         finally:
-            self._is_wanted = is_done
+            self._is_wanted = is_made
         self._is_made = True
-        self._wants.add(agent_facts.AgentChanged(other.name, one.name, handoff.tool_name))
+        self._wants.add(agent_facts.AgentChanged(way.other.name, way.one.name, because))
         self._wants.add(w.WishWithdrawn())  # What the agent that is left wished for, like the end.
-        if handoff.say:
-            self._wants.add(w.AgentSays(self._wants.new_id("say"), handoff.say, is_answer=True))
-        what_next = _ON.format(name=other.name) + (f" {_SAID.format(say=handoff.say)}" if handoff.say else "")
-        answer = {"assistant": other.name, "told": told, "what_next": what_next}
-        output = json.dumps({name: text for name, text in answer.items() if text})
-        return ToolResult(output, is_quiet=bool(handoff.say))
+        # Half a character cannot be sent.
+        if say := say.strip().encode("utf-8", "replace").decode() or way.handoff.say:
+            self._wants.add(w.AgentSays(self._wants.new_id("say"), say, is_answer=True))
+        return handed_over(way.other.name, say, told)
 
     def _refuse_over(self) -> None:
         if self._is_over:  # Another stream may go on with the call already, and with the agent that was on.
             raise ToolRefused("the call has ended")
 
-    def _refuse(self, handoff: Handoff, one: OneAgent, call: Call[Any]) -> None:
+    def _refuse(self, one: OneAgent) -> None:
         if self._is_wanted or one is not self.on:
             raise ToolRefused("the caller is being handed over already; say nothing more")
-        if not handoff.is_open(call):
-            raise ToolRefused(f"{handoff.tool_name} cannot be used at the moment")
         if self._count >= HANDOFFS_MAX:
             raise ToolRefused(
                 f"the caller was handed over {HANDOFFS_MAX} times in this call, and is not any more; do what "
@@ -255,16 +296,74 @@ class HandoffsInCall:
                 "with them first"
             )
 
+    # --- By the user's code ---
 
-def not_run(tool: str) -> str:
-    """What is told of a tool that has not begun when its agent is left."""
-    return f"{tool} was not run: the caller was handed over"
+    def ask(self, wanted: HandTo) -> None:
+        """Code of the user's wants the caller handed over, as soon as it is on disk that it begins.
+
+        Raises:
+            ValueError: that cannot be.
+        """
+        on = self.on
+        try:
+            self._way(on, wanted).handoff.read(_json_of(wanted))
+        except ToolRefused as refused:
+            raise ValueError(f"hand_to {str(wanted)!r}: {refused}") from refused
+        on.wants.add(w.WorkAsked(on.wants.new_id("hand_to"), WORK, _arguments(on, wanted, WORK)))
+
+    def work(self, owner: OneAgent, name: str) -> AnyTool | None:
+        """Code that an agent has asked for, or one of its abilities."""
+        return self._by_code if name == WORK else owner.abilities.work(name)
+
+    def answered(self, one: OneAgent, work: str, result: ToolResult) -> None:
+        """A work of an agent has ended, perhaps this one: the model is told, whose it is by now."""
+        if work != WORK:
+            return
+        if why := error_in(result):
+            text = f"[The caller was not handed over: {why}]"
+            self._wants.add(w.AgentTells(text, is_answered=not self.has_left(one)))
+        else:
+            self._wants.add(w.AgentTells(f"[{result.output}]", is_answered=not result.is_quiet))
+
+    async def hand_to(
+        self, one: OneAgent, wanted: HandTo, because: str, call: Call[Any], *, is_told: bool
+    ) -> ToolResult:
+        """A tool or a work of an agent has ended with this.
+
+        Args:
+            one: the agent.
+            wanted: to whom.
+            because: the tool or the work.
+            call: which.
+            is_told: whether its answer is told to the model by itself.
+        """
+        result = await self._by_code.answer_async(_arguments(one, wanted, because), call)
+        if why := error_in(result):
+            return ToolResult(f"It did not lead to {str(wanted)[:40]}: {why}")
+        if is_told:
+            return result
+        self.answered(one, WORK, result)
+        return ToolResult("null")
+
+    async def _asked_by_code(self, arguments: dict[str, Any], call: Call[Any]) -> ToolResult:
+        one = next(one for one in self.all if one.name == arguments["from"])
+        way = self._way(one, arguments["to"])
+        given = way.handoff.read(arguments["given"])
+        return await self._hand_over(way, given, arguments["say"], arguments["because"], call)
+
+    def _way(self, one: OneAgent, to: str) -> Way:
+        ways = self._ways[one.name]
+        if to not in ways:
+            known = ", ".join(ways) or "nobody"
+            raise ToolRefused(f"the agent {one.name} hands over to no {to[:40]}; it does to {known}")
+        return ways[to]
 
 
-def of_who_was_left(result: ToolResult) -> ToolResult:
-    """What a tool has ended with whose agent was left meanwhile: what was done is told, no wish counts."""
-    if result.wish is None and result.transfer is None:
-        return result
-    told = {"answered": result.output, "not_done": _WISHES_NOTHING}
-    output = json.dumps({name: text for name, text in told.items() if text})
-    return ToolResult(output, result.outcome, is_momentary=result.is_momentary)
+def _json_of(wanted: HandTo) -> dict[str, Any]:
+    return {} if wanted.given is None else wanted.given.model_dump(mode="json")
+
+
+def _arguments(one: OneAgent, wanted: HandTo, because: str) -> str:
+    """How it stands in the record."""
+    what = {"from": one.name, "to": str(wanted), "say": wanted.say, "because": because}
+    return json.dumps({**what, "given": _json_of(wanted)})

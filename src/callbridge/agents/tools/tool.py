@@ -34,6 +34,8 @@ from callbridge.wire.realtime_commands import FunctionTool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pydantic import BaseModel
+
     from callbridge.agents.context import Call
 
 OUTPUT_BYTES_MAX: Final = 8 * 1024
@@ -86,6 +88,27 @@ class Transfer(str):
         return made
 
 
+class HandTo(str):
+    """A tool's result that hands the caller over to another agent, named here: one of its `handoffs`.
+
+    Args:
+        name: of the agent: `billing`.
+        say: what the caller hears first of it, exactly; without it the words of the `Handoff`, or its own.
+        given: what is passed to it, where the `Handoff` asks for an input.
+    """
+
+    __slots__ = ("given", "say")
+
+    say: str
+    given: BaseModel | None
+
+    def __new__(cls, name: str, *, say: str = "", given: BaseModel | None = None) -> Self:
+        """The name, with what belongs to it."""
+        made = super().__new__(cls, name)
+        made.say, made.given = say, given
+        return made
+
+
 @dataclass(frozen=True, slots=True)
 class ToolResult:
     """What the model is told, how it came about, and what the agent wants done to the call afterwards."""
@@ -99,6 +122,8 @@ class ToolResult:
     """The model need not speak about it: it is told, and waits for what it hears next."""
     transfer: Transfer | None = None
     """To whom the caller is to be put through. Who that is, and whether they are there, is found out yet."""
+    hand_to: HandTo | None = None
+    """The agent that is to go on with the caller. Whether it may is found out yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,6 +288,8 @@ def success(result: object) -> ToolResult:
         return result
     if isinstance(result, Transfer):
         return ToolResult("", transfer=result)
+    if isinstance(result, HandTo):
+        return ToolResult("", hand_to=result)
     if isinstance(result, Iterator | AsyncIterator):  # Its body is not run here: it may never end.
         return failure(f"the tool answered with a {type(result).__name__}, which is no value; use a list")
     try:
