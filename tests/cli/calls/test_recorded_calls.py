@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import shutil
 import time
@@ -110,12 +111,20 @@ def test_what_cannot_be_understood_is_told() -> None:
     for read, text, words in (
         (time_in, "yesterday", "no time: write 2d"),
         (time_in, "2026-13-01", "no time"),
+        (time_in, "24:14", "no time"),
         (seconds, "long", "no length of time"),
     ):
         with pytest.raises(typer.BadParameter, match=words):
             read(text)
     ended = run("", "--caller", "Sam")
     assert (ended.exit_code, "'Sam' is no caller" in ended.output) == (2, True)
+
+
+def test_a_time_of_day_is_one_of_today() -> None:
+    today = dt.datetime.now(dt.UTC).astimezone().date()
+    assert (
+        dt.datetime.fromtimestamp(time_in("10:14")).astimezone().isoformat().startswith(f"{today}T10:14:00")
+    )
 
 
 def test_a_call_is_shown_by_the_end_of_its_name(world: Path) -> None:

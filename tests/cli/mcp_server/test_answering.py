@@ -101,6 +101,18 @@ async def test_each_question_is_logged_without_words(phone: Phone) -> None:
     assert WORDS not in str(logs)
 
 
+async def test_an_answer_has_a_bound_whatever_it_is_about(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "ANSWER_BYTES_MAX", 500)
+    async with Client(phone_server(phone, offered(), "stdio")) as client:
+        told = await client.call_tool("list_calls", {})
+        assert not (await client.call_tool("list_calls", {"limit": 1, "agent": "nobody"})).is_error
+    (text,) = told.content
+    assert text.type == "text"
+    assert (told.is_error, text.text.endswith("ask for less at once.")) == (True, True)
+
+
 class HangingRecords:
     """A database that does not answer until it is let go."""
 

@@ -91,7 +91,7 @@ async def test_a_client_with_the_token_is_answered(phone: Phone, mode: Any) -> N
             listed = await client.call_tool("list_calls", {"state": "live"})
             read = await client.call_tool("read_call", {"call_sid": ENDED})
     assert [call["call_sid"] for call in listed.structured_content["calls"]] == [LIVE]
-    assert read.structured_content["story"]["call_sid"] == ENDED
+    assert read.structured_content["call"]["call_sid"] == ENDED
     assert [(line["by"], line["tool"], line["outcome"]) for line in logs] == [
         ("http", "list_calls", "answered"),
         ("http", "read_call", "answered"),

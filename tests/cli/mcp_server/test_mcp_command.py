@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner, Result
 
 import asked_calls
 from callbridge.cli import app
+from callbridge.cli.development.folder import NAME
+from callbridge.cli.mcp_server import command
+from callbridge.cli.mcp_server.asked import SearchedCalls
 from callbridge.server.process.listening.listening import tcp_listener
 from desks import NEEDED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from callbridge.cli.mcp_server.phone import Phone
+    from callbridge.cli.mcp_server.tools import PhoneTool
 
 TOKEN = "t" * 32
 
@@ -37,6 +47,8 @@ def run(records_url: str, *arguments: str, **more: str) -> Result:
         (["--http", "--name", "https://phone.example.com"], 2, "no name of a host alone"),
         (["--http"], 1, "CALLBRIDGE_MCP_TOKEN is not set"),
         (["--url", "http://phone.example.com"], 1, "for everybody to read"),
+        (["--dev", "--url", "https://phone.example.com"], 2, "leave out --url and --allow"),
+        (["--dev", "--allow", "end"], 2, "leave out --url and --allow"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anybody_asks(
@@ -44,6 +56,26 @@ def test_what_cannot_be_done_is_said_before_anybody_asks(
 ) -> None:
     ended = run(records_url, *arguments)
     assert (ended.exit_code, said in ended.output) == (status, True), ended.output
+
+
+def test_calls_of_callbridge_dev_are_asked_about_without_a_key(
+    only_these: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Those in this folder. There is no service beside them."""
+    asked: list[object] = []
+
+    def ask(phone: Phone, tools: dict[str, PhoneTool]) -> None:
+        found = tools["search_calls"].run(phone, SearchedCalls(words=asked_calls.WORDS))
+        asked.extend([list(tools), [call["call_sid"] for call in found.data["calls"]]])
+
+    (tmp_path / NAME).mkdir()
+    asked_calls.record(f"sqlite:///{tmp_path}/{NAME}/records.db")
+    only_these.chdir(tmp_path)
+    only_these.setattr(command, "_serve_stdio", ask)
+    ended = CliRunner().invoke(app, ["mcp", "--dev", "--words"])
+    assert ended.exit_code == 0, ended.output
+    tools = ["list_calls", "read_call", "read_cost", "read_transcript", "search_calls"]
+    assert asked == [tools, [asked_calls.ENDED]]
 
 
 def test_a_token_that_can_be_guessed_is_refused(only_these: pytest.MonkeyPatch, records_url: str) -> None:

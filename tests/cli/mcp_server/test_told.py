@@ -5,18 +5,16 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from callbridge.cli.mcp_server.told import (
-    NOTE,
+from callbridge.cli.mcp_server.told import ANSWER_BYTES_MAX, NOTE, standing
+from callbridge.cli.mcp_server.told_of_calls import HAPPENINGS_MAX, bill_of, call_read
+from callbridge.cli.mcp_server.told_of_words import (
     PAGE_CHARACTERS_MAX,
     TEXT_CHARACTERS_MAX,
     TURNS_MAX,
-    bill_of,
-    call_read,
-    standing,
     transcript,
 )
 from callbridge.records.keeping import Keeping
-from callbridge.records.story import CallStory, Happening, Turn
+from callbridge.records.story import CallStory, Happening, ToolUse, Turn
 from callbridge.server.config.records import showing
 from callbridge.server.http.control import Readiness
 from desks import made_settings
@@ -95,26 +93,46 @@ def test_a_call_without_words_says_so() -> None:
 
 
 def test_a_call_is_read_in_pages_and_what_is_too_much_is_counted() -> None:
-    happenings = tuple(Happening(number, "step_entered", f"Step {number}") for number in range(103))
-    story = msgspec.structs.replace(talk(*[""] * 60), happenings=happenings)
-    first = call_read(story, 1)
-    assert ([turn.number for turn in first.story.turns], first.next_turn) == (list(range(1, 26)), 26)
-    assert (len(first.story.happenings), first.left_out, first.turns) == (100, 3, 60)
-    assert first.text.splitlines()[-2:] == [
-        "There is more: ask again with first_turn=26.",
-        "3 more streams or happenings are left out.",
+    """Also where everything is as long and as much as it can be."""
+    tool = ToolUse("c1", "t" * 64, 10, outcome="answered", duration_ms=123_456)
+    turns = tuple(Turn(number, number * 1000, tools=(tool,) * 13) for number in range(1, 61))
+    happenings = tuple(
+        Happening(number, "step_entered", "Step " * 90, {"why": "y" * 900})
+        for number in range(HAPPENINGS_MAX + 3)
+    )
+    story = msgspec.structs.replace(STORY, turns=turns, happenings=happenings, end_detail="z" * 900)
+    pages = [call_read(story, 1)]
+    while (first := pages[-1].next_turn) is not None:
+        pages.append(call_read(story, first))
+    assert [turn.number for page in pages for turn in page.turns] == list(range(1, 61))
+    assert (len(pages[0].happenings), pages[1].happenings, pages[0].call.turns) == (HAPPENINGS_MAX, [], 60)
+    assert pages[0].left_out == 3 + 5 * len(pages[0].turns)
+    assert pages[0].text.splitlines()[-2:] == [
+        f"There is more: ask again with first_turn={pages[0].next_turn}.",
+        f"{pages[0].left_out} more tools or happenings are left out.",
     ]
-    last = call_read(story, 51)
-    assert ([turn.number for turn in last.story.turns], last.next_turn) == (list(range(51, 61)), None)
-    assert (
-        "0:01.9 turn 2; answered after 1300 ms; interrupted; tools: opening_hours answered, book failed, "
-        in (call_read(STORY, 1).text)
+    assert max(len(msgspec.json.encode(page)) for page in pages) < ANSWER_BYTES_MAX
+    assert max(len(page.text) for page in pages) < ANSWER_BYTES_MAX
+
+
+def test_why_a_call_ended_and_what_it_cost_is_said_first() -> None:
+    """What else happened stands in its order."""
+    happenings = (Happening(2000, "model_trouble", "The model was lost", {"close_code": 1006}),)
+    ended = {"end_reason": "model_lost", "end_detail": "the connection broke off", "happenings": happenings}
+    first, *_, before, turn, lost, _ = call_read(msgspec.structs.replace(STORY, **ended), 1).text.splitlines()
+    assert "model lost (the connection broke off)" in first
+    assert first.endswith("3 turns, $0.0450")
+    assert before.startswith("0:00.2 turn 1")
+    assert lost == "0:02.0 The model was lost (close code: 1006)"
+    assert turn == (
+        "0:01.9 turn 2; answered after 1300 ms; interrupted; "
+        "tools: opening_hours answered, book failed, remember answered"
     )
 
 
 def test_no_text_of_a_peer_reaches_a_terminal_as_it_is() -> None:
-    story = msgspec.structs.replace(STORY, caller="sip:********@\x1b[2J", caller_key="k")
-    assert r"Caller sip:********@\x1b[2J (key k)" in call_read(story, 1).text
+    story = msgspec.structs.replace(STORY, caller="sip:********@\x1b[2J")
+    assert r"caller sip:********@\x1b[2J, agent" in call_read(story, 1).text
 
 
 def test_a_bill_is_in_dollars() -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _UNITS_S: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _LENGTH: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)")
+_TIME_OF_DAY: Final = re.compile(r"\d\d:\d\d(:\d\d)?")
 _BETWEEN_DIGITS: Final = str.maketrans("", "", " -().")
 
 
@@ -38,7 +39,7 @@ def seconds(text: str) -> float:
 
 
 def time_in(text: str) -> float:
-    """A moment, in seconds since 1970: so long ago, or a date, or a date and a time of this machine's clock.
+    """A moment, in seconds since 1970: so long ago; or a time of today, a date, or both, by this machine.
 
     Raises:
         typer.BadParameter: it is none.
@@ -46,15 +47,20 @@ def time_in(text: str) -> float:
     if _LENGTH.fullmatch(text.strip().lower()):
         return dt.datetime.now(dt.UTC).timestamp() - seconds(text)
     try:
+        if _TIME_OF_DAY.fullmatch(text.strip()):
+            text = f"{dt.datetime.now(dt.UTC).astimezone().date()}T{text.strip()}"
         return dt.datetime.fromisoformat(text.strip()).astimezone().timestamp()
     except (ValueError, OverflowError):
         raise typer.BadParameter(
-            f"{text!r} is no time: write 2d for two days ago, 2026-11-28, or 2026-11-28T14:30"
+            f"{text!r} is no time: write 2d for two days ago, 14:30 of today, 2026-11-28 or 2026-11-28T14:30"
         ) from None
 
 
 Since = Annotated[
-    str, typer.Option(metavar="WHEN", help="Began then or later: 2d ago, 12h, 2026-11-28, 2026-11-28T14:30.")
+    str,
+    typer.Option(
+        metavar="WHEN", help="Began then or later: 2d ago, 12h, 14:30, 2026-11-28, 2026-11-28T14:30."
+    ),
 ]
 Until = Annotated[str, typer.Option(metavar="WHEN", help="Began before that.")]
 Agent = Annotated[str, typer.Option(help="Answered by this one.")]

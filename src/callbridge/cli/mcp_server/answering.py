@@ -22,7 +22,7 @@ from mcp.server.stdio import stdio_server
 from callbridge.agents.tools.threads import Threads, ThreadsBusy
 from callbridge.cli.control_client import ServiceError
 from callbridge.cli.mcp_server.asked import OneCall
-from callbridge.cli.mcp_server.told import NOTE
+from callbridge.cli.mcp_server.told import ANSWER_BYTES_MAX, NOTE
 from callbridge.cli.mcp_server.tools import RefusedError, asked_of, object_schema
 from callbridge.observe.redaction import escaped
 from callbridge.records.errors import RecordsError
@@ -179,7 +179,7 @@ class Answering:
         try:
             asked = asked_of(tool, arguments)
             call_sid = asked.call_sid if isinstance(asked, OneCall) else ""
-            told = await self._found(tool, asked)
+            told = _bounded(await self._found(tool, asked))
         except RefusedError:
             outcome = "refused"
             raise
@@ -213,6 +213,12 @@ class Answering:
 
     def _log(self, ctx: ServerRequestContext, tool: str, **told: object) -> None:
         _log.info("assistant_asked", tool=tool, assistant=_who(ctx), by=self.by, **told)
+
+
+def _bounded(told: Told) -> Told:
+    if len(msgspec.json.encode(told)) > ANSWER_BYTES_MAX:
+        raise RefusedError(f"The answer has more than {ANSWER_BYTES_MAX // 1024} KiB: ask for less at once.")
+    return told
 
 
 def _shown(tool: PhoneTool) -> protocol.Tool:

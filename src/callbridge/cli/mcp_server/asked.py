@@ -19,7 +19,7 @@ CallSid: TypeAlias = Annotated[
         description="A CallSid, whole, as calls are listed with it.",
     ),
 ]
-_TIMES: Final = "2d for two days ago, 12h, 2026-11-28, or 2026-11-28T14:30."
+_TIMES: Final = "2d for two days ago, 12h, 10:14 of today, 2026-11-28, or 2026-11-28T14:30."
 _When: TypeAlias = Annotated[str, Meta(max_length=40)]
 _Name: TypeAlias = Annotated[str, Meta(max_length=200)]
 

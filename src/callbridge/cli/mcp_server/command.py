@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 import structlog
 import typer
 
+from callbridge.cli.calls.of_dev import OfDev, settings_for
 from callbridge.cli.control_client import ServiceError, service_client
 from callbridge.cli.mcp_server.tools import ALLOWED, offered
 from callbridge.cli.records_database import records_database
-from callbridge.cli.serve import settings_or_refusal
 from callbridge.observe.logs import configure_logging
 from callbridge.server.config.setting_values import is_loopback
 from callbridge.server.process.listening.listening import tcp_listener
@@ -61,6 +61,7 @@ def mcp(
         list[str] | None,
         typer.Option(help="With --http: a name under which it is reached, such as phone.example.com."),
     ] = None,
+    is_of_dev: OfDev = False,
 ) -> None:
     """Let an assistant ask about calls, over the Model Context Protocol (MCP).
 
@@ -74,8 +75,12 @@ def mcp(
     allowed = _allowed(allow)
     address = _Address(host, port, tuple(name or ()))
     address.check(is_wanted=over_http)
-    settings = settings_or_refusal()
-    tools = offered(allowed, words=words)
+    if is_of_dev and (url is not None or allowed):
+        raise typer.BadParameter(
+            "calls of callbridge dev are read, and nothing else: leave out --url and --allow"
+        )
+    settings = settings_for(is_of_dev=is_of_dev)
+    tools = offered(allowed, words=words, has_service=not is_of_dev)
     configure_logging(settings.log_level, settings.log_format, secrets=settings.secrets)
     try:
         with _phone(settings, url) as phone:

@@ -5,6 +5,7 @@ All of them only read, unless an operator allows more by name. What is not allow
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,20 +14,16 @@ import typer
 
 from callbridge.cli.calls.wanted import wanted_calls
 from callbridge.cli.mcp_server.asked import ListedCalls, Nothing, OneCall, SearchedCalls, TurnsOfCall
-from callbridge.cli.mcp_server.told import (
+from callbridge.cli.mcp_server.told import Ordered, Standing, Told, iso, standing
+from callbridge.cli.mcp_server.told_of_calls import (
     CallBill,
     CallList,
     CallRead,
-    Ordered,
-    Standing,
-    Told,
-    Transcript,
     bill_of,
     call_line,
     call_read,
-    standing,
-    transcript,
 )
+from callbridge.cli.mcp_server.told_of_words import Transcript, transcript
 from callbridge.server.config.records import showing
 from callbridge.server.http.orders import END_PATH, HAND_OVER_PATH
 
@@ -80,7 +77,9 @@ def _page(phone: Phone, asked: ListedCalls, words: str = "") -> CallList:
     found = phone.records.calls(msgspec.structs.replace(wanted, **more))
     shown = found[: asked.limit]
     return CallList(
-        calls=[call_line(call) for call in shown], next=shown[-1].cursor if len(found) > asked.limit else None
+        now=iso(time.time()),
+        calls=[call_line(call) for call in shown],
+        next=shown[-1].cursor if len(found) > asked.limit else None,
     )
 
 
@@ -124,9 +123,10 @@ READING: Final = (
         name="list_calls",
         title="List calls",
         description=(
-            "List telephone calls on record, the latest first, by time, agent, caller, length or how they "
-            "ended. With state=live: the calls that are on now. Numbers are masked; calls of one caller "
-            "share a caller_key. It tells nothing of what was said."
+            "List telephone calls on record, the latest first: when each began, how and why it ended, how "
+            "long it took, what it cost. By time, agent, caller, length or how they ended; the call at 10:14 "
+            "of today is found with since=10:14 and until=10:15. With state=live: the calls that are on now. "
+            "Numbers are masked; calls of one caller share a caller_key. It tells nothing of what was said."
         ),
         asks=ListedCalls,
         tells=CallList,
@@ -136,8 +136,8 @@ READING: Final = (
         name="read_call",
         title="Read a call",
         description=(
-            "Read one call without its words: its turns and how long the caller waited for each answer, "
-            "tools and their outcomes, transfers, errors, usage and cost."
+            "Read one call without its words, by its time: why it ended, its turns and how long the caller "
+            "waited for each answer, tools and their outcomes, transfers, errors, and what it cost in all."
         ),
         asks=TurnsOfCall,
         tells=CallRead,
@@ -146,23 +146,28 @@ READING: Final = (
     PhoneTool(
         name="read_cost",
         title="Read what a call cost",
-        description="Read the bill of one call in US dollars: model, transcripts, minutes of lines, texts.",
+        description=(
+            "Read the bill of one call in US dollars, line by line: model, transcripts, minutes of lines, "
+            "texts. What a call cost in all list_calls tells, too."
+        ),
         asks=OneCall,
         tells=CallBill,
         run=_bill,
     ),
-    PhoneTool(
-        name="read_status",
-        title="Read how the service stands",
-        description=(
-            "Read how the telephone service stands at this moment: whether it takes calls, what is wrong, "
-            "how full it is, and what it has spent."
-        ),
-        asks=Nothing,
-        tells=Standing,
-        run=_standing,
-    ),
 )
+
+STATUS: Final = PhoneTool(
+    name="read_status",
+    title="Read how the service stands",
+    description=(
+        "Read how the telephone service stands at this moment: whether it takes calls, what is wrong, "
+        "how full it is, and what it has spent."
+    ),
+    asks=Nothing,
+    tells=Standing,
+    run=_standing,
+)
+"""Of the service that runs now."""
 
 WITH_WORDS: Final = (
     PhoneTool(
@@ -222,14 +227,18 @@ ALLOWED: Final = {
 """What acts, by the name under which it is allowed."""
 
 
-def offered(allowed: Iterable[str] = (), *, words: bool = False) -> dict[str, PhoneTool]:
+def offered(
+    allowed: Iterable[str] = (), *, words: bool = False, has_service: bool = True
+) -> dict[str, PhoneTool]:
     """The tools that there are, by their names.
 
     Args:
         allowed: names in `ALLOWED`.
         words: whether what was said may be told.
+        has_service: whether there is a service beside the records that can be asked.
     """
-    tools = (*READING, *(WITH_WORDS if words else ()), *(ALLOWED[name] for name in allowed))
+    asking = (STATUS,) if has_service else ()
+    tools = (*READING, *asking, *(WITH_WORDS if words else ()), *(ALLOWED[name] for name in allowed))
     return {tool.name: tool for tool in tools}
 
 
