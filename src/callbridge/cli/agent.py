@@ -246,6 +246,8 @@ def _step(flow: Flow, step: Step) -> Iterator[str]:
         yield from _form(step.captures)
     if step.transfer:
         yield f"puts through to {step.transfer}"
+    if step.hand_to:
+        yield f"hands over to {step.hand_to}"
     if step.transfers is not None:
         yield f"may put through to: {', '.join(step.transfers) or 'nobody'}"
     for way in flow.plan.ways(step):

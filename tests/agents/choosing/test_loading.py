@@ -193,7 +193,8 @@ def test_written_agents_hand_over_to_each_other(folder: Path) -> None:
     written(
         folder,
         desk="handoffs.orders = { description = 'They want bread.', say = 'Orders, hello.' }",
-        orders="name = 'orders'\nhandoff_description = 'Unused.'\nhandoffs.desk = {}",
+        orders="name = 'orders'\nhandoff_description = 'Unused.'\nhandoffs.desk = {}\n"
+        "[[steps]]\nname = 'back'\nhand_to = 'desk'",
     )
     roster = load_roster("agents", {})
     (handoff, orders), (back, desk) = (next(handoffs_of(agent)) for agent in roster.agents.values())
@@ -203,6 +204,9 @@ def test_written_agents_hand_over_to_each_other(folder: Path) -> None:
         "Orders, hello.",
     )
     assert (back.tool_name, back.description) == ("transfer_to_desk", "")
+    flow = roster.agents["orders"].flow
+    assert flow is not None
+    assert flow.hands_to == {"back": "desk"}
 
 
 @pytest.mark.parametrize(
@@ -210,6 +214,10 @@ def test_written_agents_hand_over_to_each_other(folder: Path) -> None:
     [
         ({"a": "handoffs.c = {}", "b": ""}, [r"a\.toml: handoffs\.c: there is no agent c .*: a, b"]),
         ({"a": "handoffs.a = {}"}, ["agent a: .*leads to itself"]),
+        (
+            {"a": "handoffs.b = {}\n[[steps]]\nname = 'x'\nhand_to = 'c'", "b": ""},
+            [r"line 5, steps\[1\]\.hand_to: there is no agent called c under `handoffs`"],
+        ),
         ({}, ["there is no file that ends in .toml"]),
         ({"a": "numbers = ['*']", "b": "numbers = ['*']"}, [r"\* is answered by a and by b"]),
         ({"a": "name = 'b'", "b": ""}, ["two agents are called b"]),

@@ -78,6 +78,10 @@ FAULTS: dict[str, tuple[Flow, str]] = {
         Flow(Step("start", go=[asked("stuck", "so")]), Step("stuck")),
         "step stuck: no way leads out of it; give it one with go=, or say ends=True",
     ),
+    "an end that hands over": (
+        Flow(Step("start", hand_to="billing", ends=True)),
+        "step start: the caller is handed over in it; take away hand_to=, or ends= and transfer=",
+    ),
     "unknown step": (flow(key("1", to="nowhere")), "step start: key 1: there is no step nowhere"),
     "unknown step anywhere": (
         Flow(Step("start", go=[asked("end", "bye")]), END, anywhere=[key("0", to="nowhere")]),

@@ -27,7 +27,8 @@ from callbridge import (
     tool,
 )
 from callbridge.agents.handoffs.graph import agents_from, unused_in
-from callbridge.agents.handoffs.in_call import HANDOFFS_MAX, UNSPOKEN_MAX, WORK
+from callbridge.agents.handoffs.handoff import WORK
+from callbridge.agents.handoffs.in_call import HANDOFFS_MAX, UNSPOKEN_MAX
 from callbridge.agents.menu import work_of
 from callbridge.agents.tools.runs import AT_ONCE_MAX
 from callbridge.call.actions import RunTool
@@ -256,6 +257,28 @@ async def test_a_key_hands_over_and_the_other_agent_is_told_so(how: str) -> None
         assert told.is_answered
         await call.call("transfer_to_desk")
     assert call.works == [work_of("2"), *([WORK] if how == "by the call" else [])]
+
+
+async def test_a_step_of_a_flow_hands_over_once_and_stands_there_when_the_caller_is_back() -> None:
+    _, billing = desk_and_billing()
+    ways = [asked("pay", "they want to pay")]
+    flow = Flow(
+        Step("welcome", go=ways), Step("pay", "Ask what else they want.", hand_to="Billing.eu", go=ways)
+    )
+    desk = Agent(name="desk", flow=flow, handoffs=[Handoff(billing, is_enabled=False)])
+    billing.handoffs[:] = [desk]
+    async with flow_call(desk) as call:
+        assert (await call.run("go_to_pay", "{}")).is_quiet, "the other agent speaks, and not this one"
+        assert (call.agent.agent_on, call.works) == ("Billing.eu", [WORK])
+        assert [one.is_answered for one in call.wanted if isinstance(one, AgentTells)] == [True]
+        await call.call("transfer_to_desk")
+        assert "Ask what else they want." in call.session.instructions
+        assert (call.agent.agent_on, call.steps) == (DESK, ["welcome", "pay"])
+        await call.call("go_to_pay")
+        assert call.agent.agent_on == "Billing.eu", "entered again, it leads there again"
+    assert [fact.because for fact in call.facts if isinstance(fact, AgentChanged)] == [
+        *("step pay", "transfer_to_desk", "step pay")
+    ]
 
 
 async def test_a_handoff_by_code_that_does_not_come_about_is_told() -> None:
@@ -744,6 +767,7 @@ def test_agents_that_cannot_be_so_are_refused() -> None:
         """Mine."""
         return ""
 
+    hands_over = Flow(Step("pay", hand_to="billing"))
     nameless = Agent(name="desk", handoffs=[Agent()])
     itself = Agent(name="desk")
     itself.handoffs.append(itself)
@@ -758,6 +782,8 @@ def test_agents_that_cannot_be_so_are_refused() -> None:
         ),
         (Agent(handoffs=[Agent(name="a", values=Other)]), "they are shared"),
         (Agent(handoffs=[Agent(name="a", handoff_description="x" * 501)]), "more than 500 characters"),
+        (Agent(flow=hands_over), "step pay: there is no handoff to billing; there are: none"),
+        (Agent(flow=hands_over, handoffs=[Handoff(billing, input_type=Why)]), "a step has none"),
         (Agent(handoffs=["billing"]), "is no agent"),  # type: ignore[list-item]
         (Agent(handoffs=[Agent(name=f"agent_{number}") for number in range(32)]), "33 agents, and may to 32"),
     ]

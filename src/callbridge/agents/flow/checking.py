@@ -95,7 +95,9 @@ def _faults_of_step(step: Step, plan: Plan, agent_tools: Collection[str], person
             yield f"{way.words}, to {way.to}: it captures nothing; give it a form with captures="
     if step.ends and step.transfer:
         yield "the call ends in it, and cannot be put through; take away ends= or transfer="
-    if not plan.ways(step) and not step.ends and not step.transfer:
+    if step.hand_to and (step.ends or step.transfer):
+        yield "the caller is handed over in it; take away hand_to=, or ends= and transfer="
+    if not (plan.ways(step) or step.ends or step.transfer or step.hand_to):
         yield "no way leads out of it; give it one with go=, or say ends=True"
     yield from _faults_of_requests(plan.ways(step))
     yield from _faults_of_keys(plan.ways(step), person_key)

@@ -92,6 +92,11 @@ class Flow:
         return {step.name: step.transfer for step in self.plan.steps if step.transfer}
 
     @property
+    def hands_to(self) -> Mapping[str, str]:
+        """To which agent the caller is handed over when a step is entered, by step."""
+        return {step.name: step.hand_to for step in self.plan.steps if step.hand_to}
+
+    @property
     def keys(self) -> frozenset[str]:
         """The keys with which its ways by keypad begin."""
         ways = (way for step in self.plan.steps for way in self.plan.ways(step))

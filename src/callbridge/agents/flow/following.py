@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from callbridge.agents.flow import transitions as t
+from callbridge.agents.handoffs.handoff import WORK as HAND_OVER
 from callbridge.agents.tools.given import GivenTool
 from callbridge.agents.tools.tool import EndCall, Manner, ToolRefused, ToolResult
 from callbridge.agents.transfers.in_call import WORK as TRANSFER
@@ -251,6 +252,8 @@ class FlowInCall:
             self._ask(self._step.enter_work.name)
         if self._step.transfer:
             self._ask(TRANSFER, {"to": self._step.transfer})
+        if self._step.hand_to:
+            self._ask(HAND_OVER, {"to": self._step.hand_to, "because": f"step {name}"})
         self._stand()
 
     def _begin(self) -> None:
@@ -331,13 +334,14 @@ class FlowInCall:
         return list(tools.values())
 
     def _request_tool(self, step: Step, way: t.OnRequest) -> GivenTool:
-        def go(arguments: dict[str, Any], _call: Call[Any]) -> dict[str, str]:
+        def go(arguments: dict[str, Any], _call: Call[Any]) -> ToolResult:
             self._refuse_from(step)
             if arguments:
                 raise ToolRefused(f"{way.tool} takes no arguments")
             if not self._take(way):
                 raise ToolRefused(HALTED)
-            return {"step": way.to}
+            # Where another agent goes on with the caller, that one speaks.
+            return ToolResult(json.dumps({"step": way.to}), is_quiet=bool(self._step.hand_to))
 
         return GivenTool(way.tool, f"Call this when {way.description}.", _NO_ARGUMENTS, go, _HERE)
 

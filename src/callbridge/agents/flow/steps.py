@@ -44,6 +44,8 @@ class Step:
         transfers: the names of those to whom the model may put the caller through in this step; by default
             all that the agent has.
         transfer: the name of one to whom the caller is put through as soon as the step is entered.
+        hand_to: the name of another agent, one of `Agent(handoffs=…)`, to whom the caller is handed over as
+            soon as the step is entered. When they are back, the conversation stands in this step.
         recorded: whether a recording of the call holds what is said in this step. `False` for card data, say.
 
     Raises:
@@ -64,12 +66,13 @@ class Step:
         ends: bool = False,
         transfers: Iterable[str] | None = None,
         transfer: str = "",
+        hand_to: str = "",
         recorded: bool = True,
     ) -> None:
         given = list(tools)
         self.name, self.go, self.ends = name, tuple(go), ends
         self.transfers = None if transfers is None else tuple(transfers)
-        self.transfer, self.recorded = transfer, recorded
+        self.transfer, self.hand_to, self.recorded = transfer, hand_to, recorded
         self.captures = Form(captures) if isinstance(captures, type) else captures
         self.text = instructions if isinstance(instructions, str) else meanwhile
         """What the model is told as long as nothing else is known."""

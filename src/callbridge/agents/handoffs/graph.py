@@ -82,6 +82,18 @@ def _checked(agent: Agent) -> Iterator[Agent]:
             raise AgentFault(f"{where}: there are two tools named {handoff.tool_name}; rename one")
         names.add(handoff.tool_name)
         yield other
+    _check_steps(agent)
+
+
+def _check_steps(agent: Agent) -> None:
+    """Steps of its flow hand over to those only to whom it may, and have nothing to pass."""
+    asks = {other.name: handoff.input_type is not None for handoff, other in handoffs_of(agent)}
+    for step, name in ({} if agent.flow is None else agent.flow.hands_to).items():
+        if name not in asks:
+            known = ", ".join(asks) or "none; give the agent some with handoffs="
+            raise AgentFault(f"step {step}: there is no handoff to {name}; there are: {known}")
+        if asks[name]:
+            raise AgentFault(f"step {step}: the handoff to {name} asks for an input, and a step has none")
 
 
 def _check_shared(first: Agent, other: Agent) -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from callbridge.agents.context import Call
 
+WORK: Final = "hand over"
+"""What the agent's own code, or a step of its flow, has asked for. No tool can be called so."""
+
 WORDS_MAX: Final = 500
 """Characters of a description, which the model reads with every answer, and of what is said."""
 

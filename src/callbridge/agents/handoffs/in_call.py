@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from callbridge.agents.handoffs.graph import agents_from, handoffs_of
-from callbridge.agents.handoffs.handoff import HANDOFF_S
+from callbridge.agents.handoffs.handoff import HANDOFF_S, WORK
 from callbridge.agents.handoffs.one_agent import OneAgent
 from callbridge.agents.handoffs.words import error_in, handed_over, not_run
 from callbridge.agents.tools.given import GivenTool
@@ -52,9 +52,6 @@ two; agents that send the caller to each other would go on for ever."""
 
 ITEMS_MAX: Final = 8
 """Items of which it is known whose they are, the latest ones. A response has one or two."""
-
-WORK: Final = "hand over"
-"""What the agent's own code has asked for. No tool can be called so."""
 
 _BY_CODE: Final = GivenTool(
     WORK, WORK, {"type": "object", "properties": {}}, lambda _, __: None, Manner(timeout_s=HANDOFF_S)
@@ -96,7 +93,6 @@ class HandoffsInCall:
             for ways in self._ways.values()
             for way in ways.values()
         }
-        self._by_code = _BY_CODE.doing(self._asked_by_code)
         self._given = "", ""
         """Instructions and language, for agents that have none of their own."""
         self._tasks: asyncio.TaskGroup | None = None
@@ -309,11 +305,13 @@ class HandoffsInCall:
             self._way(on, wanted).handoff.read(_json_of(wanted))
         except ToolRefused as refused:
             raise ValueError(f"hand_to {str(wanted)!r}: {refused}") from refused
-        on.wants.add(w.WorkAsked(on.wants.new_id("hand_to"), WORK, _arguments(on, wanted, WORK)))
+        on.wants.add(w.WorkAsked(on.wants.new_id("hand_to"), WORK, _arguments(wanted, WORK)))
 
     def work(self, owner: OneAgent, name: str) -> AnyTool | None:
         """Code that an agent has asked for, or one of its abilities."""
-        return self._by_code if name == WORK else owner.abilities.work(name)
+        if name == WORK:
+            return _BY_CODE.doing(partial(self._asked_by_code, owner))
+        return owner.abilities.work(name)
 
     def answered(self, one: OneAgent, work: str, result: ToolResult) -> None:
         """A work of an agent has ended, perhaps this one: the model is told, whose it is by now."""
@@ -337,7 +335,8 @@ class HandoffsInCall:
             call: which.
             is_told: whether its answer is told to the model by itself.
         """
-        result = await self._by_code.answer_async(_arguments(one, wanted, because), call)
+        asked = _BY_CODE.doing(partial(self._asked_by_code, one))
+        result = await asked.answer_async(_arguments(wanted, because), call)
         if why := error_in(result):
             return ToolResult(f"It did not lead to {str(wanted)[:40]}: {why}")
         if is_told:
@@ -345,11 +344,11 @@ class HandoffsInCall:
         self.answered(one, WORK, result)
         return ToolResult("null")
 
-    async def _asked_by_code(self, arguments: dict[str, Any], call: Call[Any]) -> ToolResult:
-        one = next(one for one in self.all if one.name == arguments["from"])
+    async def _asked_by_code(self, one: OneAgent, arguments: dict[str, Any], call: Call[Any]) -> ToolResult:
         way = self._way(one, arguments["to"])
-        given = way.handoff.read(arguments["given"])
-        return await self._hand_over(way, given, arguments["say"], arguments["because"], call)
+        given = way.handoff.read(arguments.get("given", {}))
+        say, because = arguments.get("say", ""), arguments.get("because", WORK)
+        return await self._hand_over(way, given, say, because, call)
 
     def _way(self, one: OneAgent, to: str) -> Way:
         ways = self._ways[one.name]
@@ -363,7 +362,7 @@ def _json_of(wanted: HandTo) -> dict[str, Any]:
     return {} if wanted.given is None else wanted.given.model_dump(mode="json")
 
 
-def _arguments(one: OneAgent, wanted: HandTo, because: str) -> str:
+def _arguments(wanted: HandTo, because: str) -> str:
     """How it stands in the record."""
-    what = {"from": one.name, "to": str(wanted), "say": wanted.say, "because": because}
-    return json.dumps({**what, "given": _json_of(wanted)})
+    what = {"to": str(wanted), "say": wanted.say, "because": because, "given": _json_of(wanted)}
+    return json.dumps({name: value for name, value in what.items() if value})

@@ -59,6 +59,8 @@ class WrittenStep(Written):
     has."""
     transfer: Words | None = None
     """To whom the caller is put through as soon as the step is entered."""
+    hand_to: Words | None = None
+    """The agent to whom the caller is handed over as soon as the step is entered, a name under `handoffs`."""
     go: list[WrittenWay] = Field(default_factory=list)
     """The ways out. Where more than one could be taken, it is the first."""
     ends: bool = False

@@ -54,7 +54,7 @@ def flow_of(
     """
     count = len(workshop.faults)
     steps = [
-        _step_of(workshop, ("steps", place), step, tools, forms, file.transfers)
+        _step_of(workshop, ("steps", place), step, tools, forms, file)
         for place, step in enumerate(file.steps)
     ]
     anywhere = [_way_of(workshop, ("anywhere", place), way) for place, way in enumerate(file.anywhere)]
@@ -78,7 +78,7 @@ def _step_of(
     step: WrittenStep,
     tools: Mapping[str, GivenTool],
     forms: Mapping[str, MadeForm],
-    destinations: Collection[str],
+    file: AgentFile,
 ) -> Step:
     for name in step.tools:
         if name not in tools:
@@ -86,8 +86,10 @@ def _step_of(
     if step.captures is not None and step.captures not in forms:
         workshop.fault((*path, "captures"), f"there is nothing called {step.captures} under `capture`")
     for name in (*(step.transfers or ()), *([step.transfer] if step.transfer else ())):
-        if name not in destinations:
+        if name not in file.transfers:
             workshop.fault(path, f"there is nobody called {name} under `transfers`")
+    if step.hand_to is not None and step.hand_to not in file.handoffs:
+        workshop.fault((*path, "hand_to"), f"there is no agent called {step.hand_to} under `handoffs`")
     form = forms.get(step.captures or "")
     ways = [_way_of(workshop, (*path, "go", place), way) for place, way in enumerate(step.go)]
     return Step(
@@ -99,6 +101,7 @@ def _step_of(
         ends=step.ends,
         transfers=step.transfers,
         transfer=step.transfer or "",
+        hand_to=step.hand_to or "",
         recorded=step.recorded,
     )
 

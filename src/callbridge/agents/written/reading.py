@@ -25,7 +25,7 @@ FILE_BYTES_MAX: Final = 1024 * 1024
 """A longer one is no agent, but a mistake."""
 
 
-_IN_STEPS: Final = frozenset({"tools", "capture", "transfers", "steps", "anywhere"})
+_IN_STEPS: Final = frozenset({"tools", "capture", "transfers", "handoffs", "steps", "anywhere"})
 """What steps are made of."""
 
 
