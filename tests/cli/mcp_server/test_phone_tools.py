@@ -106,7 +106,8 @@ def test_a_service_is_asked_for_the_same(phone: Phone, over_the_wire: Phone) -> 
         *((("read_call", {"call_sid": ENDED})), ("read_transcript", {"call_sid": ENDED})),
         ("search_calls", {"words": "refund"}),
     ):
-        assert ask(over_the_wire, name, **arguments) == ask(phone, name, **arguments), name
+        told = [ask(asked, name, **arguments) | {"now": ""} for asked in (over_the_wire, phone)]
+        assert told[0] == told[1], name
     for one in (
         *(
             {"since": "2026-11-20"},

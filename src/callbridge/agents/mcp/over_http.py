@@ -45,6 +45,9 @@ BROKE_OFF: Final = -32051
 """Codes of ours (JSON-RPC leaves -32000 to -32099 to who implements it)."""
 
 _ERRORS_FROM: Final = 400
+_NOT_LET_IN: Final = frozenset({401, 403})
+"""Whatever it says with that, in JSON or not: no word of the protocol."""
+
 _JSON: Final = {"content-type": "application/json"}
 
 
@@ -145,9 +148,10 @@ def _fault_of(response: httpx2.Response) -> str:
     """Why it is not read; empty where it is."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         return "the server has compressed its answer, which it was asked not to do"
-    is_fault = response.status_code >= _ERRORS_FROM and response.status_code != 404
-    if is_fault and "json" not in response.headers.get("content-type", ""):
-        return f"the server has answered with HTTP {response.status_code}"
+    status, kind = response.status_code, response.headers.get("content-type", "")
+    is_fault = status >= _ERRORS_FROM and status != 404
+    if status in _NOT_LET_IN or (is_fault and "json" not in kind):
+        return f"the server has answered with HTTP {status}"
     return ""
 
 
