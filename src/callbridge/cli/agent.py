@@ -154,13 +154,18 @@ def _handoffs(agent: Agent) -> Iterator[str]:
 def _servers(agent: Agent) -> Iterator[str]:
     """Whose tools it has, and which of them. No address in full: it may have a key in it."""
     for ours in agent.our_servers:
-        chosen = ", ".join(sorted(ours.tools)) if isinstance(ours.tools, frozenset) else "as a function says"
-        renamed = f", as {ours.prefix}…" if ours.prefix else ""
+        handling = ours.handling
+        chosen = (
+            ", ".join(sorted(handling.tools))
+            if isinstance(handling.tools, frozenset)
+            else "as a function says"
+        )
+        renamed = f", as {handling.prefix}…" if handling.prefix else ""
         yield f"{ours.name}: {ours.place}"
-        yield f"  tools: {'all' if ours.tools is None else chosen}{renamed}"
+        yield f"  tools: {'all' if handling.tools is None else chosen}{renamed}"
         for what, named in (
-            ("asks the caller first", ours.confirmed),
-            ("never done twice", ours.irreversible),
+            ("asks the caller first", handling.confirmed),
+            ("never done twice", handling.irreversible),
         ):
             if named:
                 yield f"  {what}: {'all' if named is True else ', '.join(sorted(named))}"

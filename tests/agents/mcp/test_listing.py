@@ -29,7 +29,7 @@ def found(*listed: Listed | str, **server: Any) -> Found:
     ours = McpServer.http("https://till.example/mcp?key=hidden", name="till", **server)
     assert isinstance(ours, OurServer)
     whole = [one if isinstance(one, Listed) else Listed(one, "Does it.", {}) for one in listed]
-    return tools_of(ours, whole, lambda name: lambda _arguments, _call: name)
+    return tools_of(ours.handling, whole, lambda name: lambda _arguments, _call: name)
 
 
 def names(of: Found) -> list[str]:
@@ -186,7 +186,7 @@ def test_the_page_names_servers_that_can_be_so() -> None:
     example = module_of("docs/mcp.md", "Servers that callbridge connects to")
     orders, till = example.agent.our_servers
     assert (orders.name, str(till)) == ("orders.bakery.example", "<McpServer till: till>")
-    assert orders.manner_of("cancel_order").is_confirmed
+    assert orders.handling.manner_of("cancel_order").is_confirmed
     theirs = module_of("docs/mcp.md", "Servers that the model's side connects to")
     assert [server.name for server in theirs.agent.models_servers] == ["orders"]
 

@@ -221,7 +221,7 @@ class Connection:
         if self._heard is not None:
             self._changes.append(self._now())
         self._heard = listed
-        found: Found = tools_of(self.server, listed, self._doing)
+        found: Found = tools_of(self.server.handling, listed, self._doing)
         is_news, self.left_out = found.left_out != self.left_out, found.left_out
         if found.left_out and is_news:
             _log.warning(

@@ -18,7 +18,7 @@ from callbridge.agents.tools.schema import ToolError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from callbridge.agents.mcp.servers import OurServer
+    from callbridge.agents.mcp.servers import Handling
     from callbridge.agents.tools.given import Answer
 
 TOOLS_MAX: Final = 64
@@ -71,25 +71,25 @@ class Found:
     """Tools that the agent would have, or names, each with the reason why it has not."""
 
 
-def tools_of(server: OurServer, listed: Iterable[Listed], doing: Callable[[str], Answer]) -> Found:
-    """The tools that an agent has of what the server lists.
+def tools_of(handling: Handling, listed: Iterable[Listed], doing: Callable[[str], Answer]) -> Found:
+    """The tools that an agent has of what a server lists.
 
     Args:
-        server: whose they are.
+        handling: what the agent makes of this server's tools.
         listed: in its order.
         doing: what a tool does, by the server's name for it.
     """
     offered = list(listed)
     tools: dict[str, GivenTool] = {}
     taken: set[str] = set()
-    left_out = [_reason(name, _UNKNOWN) for name in sorted(server.named - {one.name for one in offered})]
+    left_out = [_reason(name, _UNKNOWN) for name in sorted(handling.named - {one.name for one in offered})]
     size = 0
     for place, one in enumerate(offered, 1):
-        if one.name and not server.has(one.name):
+        if one.name and not handling.has(one.name):
             continue
-        name, shown = _fit_name(server.prefix + one.name, tools), one.name or f"entry {place}"
+        name, shown = _fit_name(handling.prefix + one.name, tools), one.name or f"entry {place}"
         try:
-            tool, bytes_ = _tool(server, name, one, doing(one.name))
+            tool, bytes_ = _tool(handling, name, one, doing(one.name))
         except ToolError as error:
             left_out.append(_reason(shown, str(error).removeprefix(f"tool {name}: ")))
             continue
@@ -108,7 +108,7 @@ def _reason(name: str, why: str) -> str:
     return f"{name[:_NAME_MAX]}: {why if len(why) <= REASON_MAX else why[:REASON_MAX] + '…'}"
 
 
-def _tool(server: OurServer, name: str, listed: Listed, answer: Answer) -> tuple[GivenTool, int]:
+def _tool(handling: Handling, name: str, listed: Listed, answer: Answer) -> tuple[GivenTool, int]:
     """The tool, with the size of its definition.
 
     Raises:
@@ -127,7 +127,7 @@ def _tool(server: OurServer, name: str, listed: Listed, answer: Answer) -> tuple
         size = len(json.dumps([name, description, schema]).encode())
         if size > DEFINITION_BYTES_MAX:
             raise ToolError(f"its definition has more than {DEFINITION_BYTES_MAX} bytes")
-        return GivenTool(name, description, schema, answer, server.manner_of(listed.name)), size
+        return GivenTool(name, description, schema, answer, handling.manner_of(listed.name)), size
     except (AttributeError, TypeError, ValueError) as error:
         if isinstance(error, ToolError):
             raise

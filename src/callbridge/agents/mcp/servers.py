@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -117,15 +117,11 @@ class McpServer:
         """
         if not command:
             raise AgentFault("McpServer.stdio: name the program that is the server")
-        place = Command(command, tuple(args), _secret(env or {}), cwd)
+        manner = Manner(timeout_s=timeout_s, while_running=while_running, has_waiting_sound=waiting_sound)
         return OurServer(
             name or _fit(PurePath(command).name),
-            place,
-            tools if tools is None or callable(tools) else frozenset(tools),
-            prefix,
-            _named(confirm),
-            _named(irreversible),
-            Manner(timeout_s=timeout_s, while_running=while_running, has_waiting_sound=waiting_sound),
+            Command(command, tuple(args), _secret(env or {}), cwd),
+            Handling.of(tools, prefix, confirm, irreversible, manner),
         )
 
     @staticmethod
@@ -161,14 +157,11 @@ class McpServer:
             AgentFault: something of this cannot be so, or the `mcp` package is not installed.
         """
         host = checked_url(url, "McpServer.http")
+        manner = Manner(timeout_s=timeout_s, while_running=while_running, has_waiting_sound=waiting_sound)
         return OurServer(
             name or _fit(host),
             Address(url, _secret(headers or {})),
-            tools if tools is None or callable(tools) else frozenset(tools),
-            prefix,
-            _named(confirm),
-            _named(irreversible),
-            Manner(timeout_s=timeout_s, while_running=while_running, has_waiting_sound=waiting_sound),
+            Handling.of(tools, prefix, confirm, irreversible, manner),
         )
 
     @staticmethod
@@ -259,37 +252,41 @@ class ModelsServer(McpServer):
         return f"<McpServer {self.name}, run by the model's side: {self.shown_url}>"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class OurServer(McpServer):
-    """One that we connect to. Two that are alike are one: they share a connection."""
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """Which tools of a server an agent has, what they are called, and how each is run: wherever it is."""
 
-    name: str
-    place: Command | Address
     tools: frozenset[str] | Callable[[str], bool] | None
     prefix: str
     confirmed: frozenset[str] | bool
     irreversible: frozenset[str] | bool
     manner: Manner
+    """Of all of them, but for what is said of each by its name."""
 
-    def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise AgentFault(
-                f"MCP server {self.name!r}: a name has at most 48 letters a to z, digits, _, . and -"
-            )
+    @classmethod
+    def of(cls, tools: Chosen, prefix: str, confirm: Named, irreversible: Named, manner: Manner) -> Handling:
+        """As users write it."""
+        chosen = tools if tools is None or callable(tools) else frozenset(tools)
+        return cls(chosen, prefix, _named(confirm), _named(irreversible), manner)
+
+    def check(self, server: str) -> None:
+        """Whether it can be so.
+
+        Raises:
+            AgentFault: it cannot.
+        """
         if not _PREFIX.fullmatch(self.prefix):
             raise AgentFault(
-                f"MCP server {self.name}, prefix={self.prefix!r}: at most 24 letters a to z, digits, _ and -"
+                f"MCP server {server}, prefix={self.prefix!r}: at most 24 letters a to z, digits, _ and -"
             )
         if isinstance(self.tools, frozenset) and (unknown := sorted(self.named - self.tools)):
             raise AgentFault(
-                f"MCP server {self.name}: {unknown[0]} stands in confirm= or irreversible=, and not in tools="
+                f"MCP server {server}: {unknown[0]} stands in confirm= or irreversible=, and not in tools="
             )
         try:
-            self.manner.checked(f"of MCP server {self.name}")
+            self.manner.checked(f"of MCP server {server}")
         except ToolError as error:
             raise AgentFault(str(error)) from error
-        if find_spec("mcp") is None:
-            raise AgentFault(f"MCP server {self.name} needs the mcp package: pip install 'callbridge[mcp]'")
 
     def has(self, tool: str) -> bool:
         """Whether the agent has this tool of it, by the server's name for it."""
@@ -305,14 +302,29 @@ class OurServer(McpServer):
 
     def manner_of(self, tool: str) -> Manner:
         """How this tool of it is run."""
-        manner = self.manner
-        return Manner(
-            timeout_s=manner.timeout_s,
-            while_running=manner.while_running,
-            has_waiting_sound=manner.has_waiting_sound,
+        return replace(
+            self.manner,
             is_confirmed=_is_in(tool, self.confirmed),
             is_irreversible=_is_in(tool, self.irreversible),
         )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OurServer(McpServer):
+    """One that we connect to. Two that are alike are one: they share a connection."""
+
+    name: str
+    place: Command | Address
+    handling: Handling
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise AgentFault(
+                f"MCP server {self.name!r}: a name has at most 48 letters a to z, digits, _, . and -"
+            )
+        self.handling.check(self.name)
+        if find_spec("mcp") is None:
+            raise AgentFault(f"MCP server {self.name} needs the mcp package: pip install 'callbridge[mcp]'")
 
     @property
     def secrets(self) -> tuple[str, ...]:
