@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import memory_call as mc
+from callbridge import Call, Caller
+from callbridge.agents.context import About
 from callbridge.agents.fault import AgentError
+from callbridge.agents.guardrails.tools import refusal_of
 from callbridge.agents.written.reading import read_agent
 from callbridge.call.facts import GuardrailTripped
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
 FILE = """
 who = "You answer for a shop."
+can_press_keys = true
+handoffs."orders.eu" = {}
 
 [[guardrails]]
 name = "no_prices"
@@ -29,6 +34,12 @@ every = 10
 [[guardrails]]
 name = "no_rivals"
 phrases = ["Mill Lane"]
+
+[[tool_guardrails]]
+name = "small_orders"
+tools = ["press_keys", "transfer_to_orders_eu"]
+where = "length(keys) > `3`"
+about = "Three keys at the most."
 """
 
 
@@ -66,13 +77,40 @@ def test_what_is_left_out_is_as_in_python(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("tool", "arguments", "why"),
+    [
+        ("press_keys", '{"keys": "1234"}', "Three keys at the most."),
+        ("press_keys", '{"keys": "123"}', None),
+        ("press_keys", "{}", "could not be found out"),
+        ("end_call", '{"keys": "1234"}', None),
+    ],
+)
+async def test_a_tool_does_not_run_for_what_stands_there(
+    tmp_path: Path, tool: str, arguments: str, why: str | None
+) -> None:
+    """Where its arguments are such that nobody can say, it does not run either."""
+    refusal = await refusal_of(
+        read(tmp_path).guardrails.of_tools, tool, arguments, Call(About("CA1", Caller(""), ""), {})
+    )
+    assert (refusal is None) == (why is None)
+    assert refusal is None or (why or "") in refusal.output
+
+
+@pytest.mark.parametrize(
     ("part", "instead", "why"),
     [
-        ('"no_rivals"', '"no_prices"', r"line 11, guardrails\[2\]: there are two guardrails named no_prices"),
-        ('["Mill Lane"]', '["Mill Lane", "-"]', r"line 13, guardrails\[2\].phrases\[2\]: it says nothing"),
-        ('["Mill Lane"]', "[]", r"line 13, guardrails\[2\].phrases: "),
-        ('phrases = ["Mill Lane"]', "", r"line 11, guardrails\[2\].phrases: it is missing"),
+        ('"no_rivals"', '"no_prices"', r"line 13, guardrails\[2\]: there are two guardrails named no_prices"),
+        ('["Mill Lane"]', '["Mill Lane", "-"]', r"line 15, guardrails\[2\].phrases\[2\]: it says nothing"),
+        ('["Mill Lane"]', "[]", r"line 15, guardrails\[2\].phrases: "),
+        ('phrases = ["Mill Lane"]', "", r"line 13, guardrails\[2\].phrases: it is missing"),
         ("phrases = [", "patterns = [", r"patterns: there is no such key"),
+        ('"small_orders"', '"no_prices"', r"tool_guardrails\[1\]: there are two guardrails named no_prices"),
+        (
+            '"press_keys", ',
+            '"press_key", ',
+            r"line 19, .*\[1\].tools: there is no tool press_key$",
+        ),
+        ("> `3`", ">", r"line 20, tool_guardrails\[1\].where: this is no JMESPath expression"),
         ("every = 10", "every = 0", "it should be greater than or equal to 1"),
     ],
 )

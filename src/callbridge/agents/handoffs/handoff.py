@@ -47,6 +47,11 @@ _TEXT: Final = (
 )
 
 
+def tool_name_of(agent: str) -> str:
+    """The tool by which a model hands over to an agent of this name."""
+    return f"transfer_to_{re.sub(r'[^A-Za-z0-9_]', '_', agent).lower()}"
+
+
 class HandedTo(Protocol):
     """Who may be handed over to: an `Agent`."""
 
@@ -116,7 +121,7 @@ class Handoff:
     @property
     def tool_name(self) -> str:
         """What the model calls it."""
-        return f"transfer_to_{re.sub(r'[^A-Za-z0-9_]', '_', self.agent.name).lower()}"
+        return tool_name_of(self.agent.name)
 
     @property
     def description(self) -> str:

@@ -16,7 +16,7 @@ from callbridge.agents.languages.codes import checked_language
 from callbridge.agents.time_zones import is_time_zone
 from callbridge.agents.written.flow_tables import WrittenStep, WrittenWay
 from callbridge.agents.written.form_tables import FieldName, WrittenForm
-from callbridge.agents.written.guardrail_tables import WrittenGuardrail
+from callbridge.agents.written.guardrail_tables import WrittenGuardrail, WrittenToolGuardrail
 from callbridge.agents.written.handoff_tables import AgentName, WrittenHandoff
 from callbridge.agents.written.mcp_tables import WrittenServer
 from callbridge.agents.written.recording_tables import WrittenRecording
@@ -99,6 +99,8 @@ class AgentFile(Written):
     """MCP servers whose tools it has beside its own."""
     guardrails: list[WrittenGuardrail] = Field(default_factory=list)
     """What it may not say."""
+    tool_guardrails: list[WrittenToolGuardrail] = Field(default_factory=list)
+    """What its tools may not be used for."""
     texts: WrittenTexts | None = None
     """Which text messages it may send. Without it, none."""
     recording: WrittenRecording | None = None

@@ -14,7 +14,7 @@ from callbridge.agents.transfers.plan import TOOL
 from callbridge.agents.written.file_model import SilenceDetection
 from callbridge.agents.written.flows import flow_of
 from callbridge.agents.written.forms import form_of
-from callbridge.agents.written.guardrails import guardrails_of
+from callbridge.agents.written.guardrails import check_guarded, guardrails_of
 from callbridge.agents.written.mcp_servers import servers_of
 from callbridge.agents.written.requests import tool_of
 from callbridge.agents.written.transfers import destination_of
@@ -67,7 +67,7 @@ def agent_of(
     texts, flow = _texts_of(workshop, file), None
     recording = _recording_of(workshop, file)
     servers = list(servers_of(workshop, file.mcp_servers))
-    guardrails = list(guardrails_of(workshop, file.guardrails))
+    guardrails = list(guardrails_of(workshop, file))
     if not workshop.faults:
         names = {*everywhere, *_given_tools(file), *([TOOL] if people else [])}
         flow = flow_of(workshop, file, tools, usable, names)
@@ -89,6 +89,7 @@ def agent_of(
                 **given,
             )
             _add_forms(agent, file, usable)
+            check_guarded(workshop, file, agent)
         except (AgentFault, ToolError, TypeError) as error:
             workshop.fault((), str(error))
     return agent, workshop.faults
