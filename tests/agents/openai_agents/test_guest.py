@@ -21,6 +21,7 @@ from callbridge.agents.choosing.gathering import roster_of
 from callbridge.agents.choosing.loading import load_roster
 from callbridge.agents.context import About, Caller
 from callbridge.agents.fault import AgentError
+from callbridge.agents.openai_agents import unpublished
 from callbridge.agents.openai_agents.hosting import OfAgent
 from callbridge.agents.openai_agents.settings import as_ours
 from callbridge.agents.tools.schema import ToolError
@@ -250,3 +251,24 @@ def test_an_approval_has_a_time_that_can_be_kept(approval_s: float, *, has_event
 
     with pytest.raises(AgentFault, match="approval_s"):
         guest(agent(), approval_s=approval_s, events=events if has_events else None)
+
+
+# --- The SDK itself -----------------------------------------------------------------------------------
+
+
+def test_the_sdk_has_all_that_is_used_of_it_and_not_published() -> None:
+    """A newer one that has not is named here, name by name, before anything else fails."""
+    assert unpublished.missing() == ()
+
+
+def test_a_version_of_the_sdk_that_is_not_known_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpublished, "_OF_A_SESSION", ("_event_queue", "_renamed"))
+    monkeypatch.setattr(unpublished, "realtime_handoff", lambda _: realtime_handoff(agent("Other")))
+    unpublished.missing.cache_clear()
+    try:
+        with pytest.raises(
+            AgentFault, match=r"no RealtimeSession\._renamed, an agent in the .*: pip install"
+        ):
+            guest(agent())
+    finally:
+        unpublished.missing.cache_clear()

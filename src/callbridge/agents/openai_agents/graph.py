@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from typing import TYPE_CHECKING, Any
 
 from agents import Handoff
 from agents.realtime import RealtimeAgent
+
+from callbridge.agents.openai_agents.unpublished import led_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,16 +27,6 @@ def reachable(start: RealtimeAgent[Any]) -> dict[str, RealtimeAgent[Any]]:
 
 def _led_to(agent: RealtimeAgent[Any]) -> Iterator[RealtimeAgent[Any]]:
     for handoff in agent.handoffs:
-        target = _target(handoff) if isinstance(handoff, Handoff) else handoff
+        target = led_to(handoff) if isinstance(handoff, Handoff) else handoff
         if isinstance(target, RealtimeAgent):
             yield target
-
-
-def _target(handoff: Handoff[Any, Any]) -> object:
-    """Whom a handoff leads to; None where only its function knows, which runs when the call is handed over.
-
-    `realtime_handoff` keeps the agent nowhere but in the variables of its function.
-    """
-    invoke = handoff.on_invoke_handoff
-    made = invoke.args[0] if isinstance(invoke, functools.partial) and invoke.args else invoke
-    return inspect.getclosurevars(made).nonlocals.get("agent") if inspect.isfunction(made) else None

@@ -17,9 +17,10 @@ from callbridge.agents.openai_agents.graph import reachable
 from callbridge.agents.openai_agents.host import Hosting
 from callbridge.agents.openai_agents.in_call import GuestInCall, ListeningGuest
 from callbridge.agents.openai_agents.mcp_servers import SdkServer
-from callbridge.agents.openai_agents.recognising import is_guest
+from callbridge.agents.openai_agents.recognising import INSTALL, is_guest
 from callbridge.agents.openai_agents.settings import as_ours
 from callbridge.agents.openai_agents.tools import APPROVAL_S_MAX, HostedTool, Waits
+from callbridge.agents.openai_agents.unpublished import made_of, missing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -132,10 +133,13 @@ def _read(agent: object) -> tuple[RealtimeAgent[Any], RealtimeRunConfig, list[st
         kind = type(agent).__name__
         hint = "; a text agent can be a tool of one" if kind == "Agent" else ""
         raise AgentFault(f"{kind} is no RealtimeAgent and no RealtimeRunner of the OpenAI Agents SDK{hint}")
+    if lacking := ", ".join(missing()):
+        raise AgentFault(
+            f"this version of the OpenAI Agents SDK is not known; it has no {lacking}: {INSTALL}"
+        )
     if isinstance(agent, RealtimeAgent):
         return agent, {}, []
-    # A runner has no other way of saying what it was made of.
-    start, config, model = agent._starting_agent, agent._config, agent._model
+    start, config, model = made_of(agent)
     left_out = [] if type(model) is OpenAIRealtimeWebSocketModel else [f"model={type(model).__name__}"]
     return start, config or {}, left_out
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from agents.realtime import RealtimeSession
 
 from callbridge.agents.openai_agents.mcp_servers import sharing
+from callbridge.agents.openai_agents.unpublished import OpenSession
 from callbridge.call.agent_facts import GuestChanged
 
 if TYPE_CHECKING:
-    from agents.realtime import RealtimeAgent, RealtimeRunConfig, RealtimeSessionModelSettings
+    from agents.realtime import RealtimeAgent, RealtimeRunConfig, RealtimeSession
 
     from callbridge.agents.mcp.connections import Connections
     from callbridge.agents.openai_agents.model import CallModel
@@ -23,7 +23,7 @@ UNREAD_MAX: Final = 10_000
 _log = structlog.get_logger()
 
 
-class CallSession(RealtimeSession):
+class CallSession(OpenSession):
     """The session of one call.
 
     A tool runs in the task that waits for it (`async_tool_calls` is off): so its time is the call's to bound.
@@ -76,24 +76,14 @@ class CallSession(RealtimeSession):
         await super().update_agent(agent)
         self._wants.add(GuestChanged(agent.name))
 
-    async def _get_updated_model_settings_from_agent(
-        self, starting_settings: RealtimeSessionModelSettings | None, agent: RealtimeAgent[Any]
-    ) -> RealtimeSessionModelSettings:
-        asked = sharing(agent, self._connections)
-        return await super()._get_updated_model_settings_from_agent(starting_settings, asked)
-
-    def awaits_approval(self, call_id: str) -> bool:
-        """Whether a tool is not run before it is approved."""
-        return call_id in self._pending_tool_calls
-
-    def forget(self, call_id: str) -> None:
-        """Nobody waits for a tool any longer: it may not be approved any more."""
-        self._pending_tool_calls.pop(call_id, None)
+    def asked(self, agent: RealtimeAgent[Any]) -> RealtimeAgent[Any]:
+        """See `OpenSession`."""
+        return sharing(agent, self._connections)
 
     def drop_unread(self) -> None:
         """The oldest events go that nobody reads."""
-        while self._event_queue.qsize() > UNREAD_MAX:
-            self._event_queue.get_nowait()
+        while self.unread.qsize() > UNREAD_MAX:
+            self.unread.get_nowait()
             if not self._has_overflown:
                 _log.warning("openai_agents_events_lost", reason="the function `events` does not read them")
             self._has_overflown = True
