@@ -69,7 +69,7 @@ def test_a_roster_may_have_one_and_refuses_what_is_none() -> None:
     found = roster.agents["front"].guest
     assert found is not None
     assert found.tool_names == ()
-    with pytest.raises(AgentError, match="agent writer: a Agent answers no call"):
+    with pytest.raises(AgentError, match=r"agent writer: a text agent .* answers no call"):
         Roster({"writer": TextAgent(name="Writer")})  # type: ignore[dict-item]  # As somebody may write it.
 
 
@@ -135,7 +135,7 @@ def test_a_tool_that_no_call_can_have_is_refused_at_load(wrong: Any, why: str) -
 
 
 def test_what_is_none_of_the_sdk_is_refused() -> None:
-    with pytest.raises(AgentFault, match=r"^Agent is no RealtimeAgent.*a text agent can be a tool of one"):
+    with pytest.raises(AgentFault, match=r"a text agent .* answers no call"):
         guest(TextAgent(name="Writer"))  # type: ignore[arg-type]  # As somebody may write it.
     with pytest.raises(ToolError, match="weather"):
         guest(agent(tools=[weather]), tools=[weather_of_ours])

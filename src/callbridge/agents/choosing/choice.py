@@ -19,6 +19,7 @@ from callbridge.agents.choosing.guests import Guests
 from callbridge.agents.context import Call
 from callbridge.agents.fault import AgentError, AgentFault
 from callbridge.agents.handoffs.graph import agents_from
+from callbridge.agents.openai_agents.recognising import kind_of
 from callbridge.agents.texts import NoAnswer, asked_about
 from callbridge.agents.values import stored
 
@@ -137,7 +138,7 @@ class Roster:
 
 def _agent(name: str, value: object, guests: Guests) -> Agent:
     if (agent := guests.agent_in(value)) is None:
-        raise AgentError(f"agent {name}: a {type(value).__name__} answers no call; give an Agent")
+        raise AgentError(f"agent {name}: a {kind_of(value)} answers no call; give an Agent")
     return agent
 
 

@@ -15,6 +15,7 @@ from callbridge.agents.arguments import is_agent_name
 from callbridge.agents.choosing.choice import Choose, Roster
 from callbridge.agents.choosing.guests import Guests
 from callbridge.agents.fault import AgentError
+from callbridge.agents.openai_agents.recognising import kind_of
 from callbridge.agents.texts import function_in
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def roster_of(
     if _is_function(answering):
         choose: Choose = answering
         return _of_function(choose, _around(choose) if variables is None else variables, guests)
-    raise AgentError(f"a {type(answering).__name__} answers no call: give {WHAT_MAY_ANSWER}")
+    raise AgentError(f"a {kind_of(answering)} answers no call: give {WHAT_MAY_ANSWER}")
 
 
 def _is_function(answering: object) -> TypeIs[Choose]:

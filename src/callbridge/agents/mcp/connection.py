@@ -314,7 +314,7 @@ def _in_words(error: BaseException) -> str:
         case ValidationError():
             return "what it answers is not what the protocol says"
         case FileNotFoundError():
-            return f"there is no such program or folder: {error.filename}"
+            return f"there is no such program or folder{f': {error.filename}' if error.filename else ''}"
         case OSError():
             return f"it cannot be started: {error.strerror or error}"
         case _:

@@ -17,7 +17,7 @@ from callbridge.agents.openai_agents.graph import reachable
 from callbridge.agents.openai_agents.host import Hosting
 from callbridge.agents.openai_agents.in_call import GuestInCall, ListeningGuest
 from callbridge.agents.openai_agents.mcp_servers import SdkServer
-from callbridge.agents.openai_agents.recognising import INSTALL, is_guest
+from callbridge.agents.openai_agents.recognising import INSTALL, is_guest, kind_of
 from callbridge.agents.openai_agents.settings import as_ours
 from callbridge.agents.openai_agents.tools import APPROVAL_S_MAX, HostedTool, Waits
 from callbridge.agents.openai_agents.unpublished import made_of, missing
@@ -130,9 +130,9 @@ def guest(
 def _read(agent: object) -> tuple[RealtimeAgent[Any], RealtimeRunConfig, list[str]]:
     """Who begins, with what configuration, and what of a runner a call has not."""
     if not is_guest(agent):
-        kind = type(agent).__name__
-        hint = "; a text agent can be a tool of one" if kind == "Agent" else ""
-        raise AgentFault(f"{kind} is no RealtimeAgent and no RealtimeRunner of the OpenAI Agents SDK{hint}")
+        raise AgentFault(
+            f"a {kind_of(agent)} answers no call: give a RealtimeAgent or a RealtimeRunner of the SDK"
+        )
     if lacking := ", ".join(missing()):
         raise AgentFault(
             f"this version of the OpenAI Agents SDK is not known; it has no {lacking}: {INSTALL}"
@@ -154,9 +154,10 @@ def _shown(of: object, hosting: Hosting, left_out: list[str]) -> Guest:
     """What is known of it before there is a call. What a call has not of it is told in the log as well."""
     start, agents = hosting.start, hosting.agents
     left_out += [f"prompt of {one.name}: write its instructions out" for one in agents.values() if one.prompt]
-    if left_out:
+    # Examples of the SDK say a format of audio, and a caller hears a right one whatever that is.
+    if minded := [one for one in left_out if not one.startswith("format=")]:
         log = structlog.get_logger()
-        log.warning("openai_agents_left_out", agent=start.name, settings="; ".join(left_out))
+        log.warning("openai_agents_left_out", agent=start.name, settings="; ".join(minded))
     instructions = start.instructions if isinstance(start.instructions, str) else None
     tools = {name: _tools_of(one, hosting.waits) for name, one in agents.items()}
     servers = dict.fromkeys(SdkServer(server) for one in agents.values() for server in one.mcp_servers)

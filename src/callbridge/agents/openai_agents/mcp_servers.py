@@ -238,7 +238,7 @@ def _in_words(error: BaseException) -> str:
         case TimeoutError():
             return "it has not answered in time"
         case FileNotFoundError():
-            return f"there is no such program or folder: {error.filename}"
+            return f"there is no such program or folder{f': {error.filename}' if error.filename else ''}"
         case OSError():
             return f"it cannot be reached or started: {error.strerror or type(error).__name__}"
         case _ if isinstance(error, UserError) or type(error).__name__ in _MCP_ERRORS:

@@ -21,6 +21,17 @@ _GUESTS: Final = frozenset(
 )
 
 
+_TEXT_AGENT: Final = ("agents.agent", "Agent")
+
+
+def kind_of(value: object) -> str:
+    """What somebody has named who named no agent, in a word or a few."""
+    kind = type(value)
+    if (kind.__module__, kind.__qualname__) == _TEXT_AGENT:
+        return "text agent of the OpenAI Agents SDK (make it a RealtimeAgent, or a tool of one)"
+    return kind.__name__
+
+
 def is_guest(value: object) -> TypeIs[Guest]:
     """Whether `value` is a `RealtimeAgent` or a `RealtimeRunner`, or of a class made of one."""
     return any((kind.__module__, kind.__qualname__) in _GUESTS for kind in type(value).__mro__)

@@ -14,9 +14,9 @@ from callbridge.agents.agent import ReasoningEffort
 from callbridge.agents.detection import SemanticVad, ServerVad
 
 _INSTEAD: Final = {
-    "transcription": "set CALLBRIDGE_TRANSCRIPTION_MODEL and the agent's language",
-    "noise_reduction": "set CALLBRIDGE_NOISE_REDUCTION",
-    "max_output_tokens": "set CALLBRIDGE_MAX_OUTPUT_TOKENS",
+    "transcription": "leave it out; set CALLBRIDGE_TRANSCRIPTION_MODEL and the agent's language",
+    "noise_reduction": "leave it out; set CALLBRIDGE_NOISE_REDUCTION",
+    "max_output_tokens": "leave it out; set CALLBRIDGE_MAX_OUTPUT_TOKENS",
     "prompt": "write the instructions out",
     "tracing": "a call is traced by callbridge itself",
     "format": "a telephone has µ-law (audio/pcmu) and nothing else",
