@@ -113,6 +113,23 @@ async def test_an_answer_has_a_bound_whatever_it_is_about(
     assert (told.is_error, text.text.endswith("ask for less at once.")) == (True, True)
 
 
+async def test_who_asks_too_often_is_refused_for_a_while(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line of the log, however often."""
+    monkeypatch.setattr(answering, "QUESTIONS_MAX", 2)
+    with structlog.testing.capture_logs() as logs:
+        async with Client(phone_server(phone, offered(), "stdio")) as client:
+            told = [await client.call_tool("list_calls", {}) for _ in range(5)]
+            with pytest.raises(MCPError, match="ask later"):
+                await client.list_resources()
+            monkeypatch.setattr(answering, "WITHIN_S", 0.0)
+            assert not (await client.call_tool("list_calls", {})).is_error
+    assert [one.is_error for one in told] == [False, False, True, True, True]
+    asked, refused = "assistant_asked", "assistant_asks_too_often"
+    assert [line["event"] for line in logs] == [asked, asked, refused, asked]
+
+
 class HangingRecords:
     """A database that does not answer until it is let go."""
 

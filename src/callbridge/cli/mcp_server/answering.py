@@ -7,6 +7,7 @@ asked by whom, and no word of what was told.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
 ANSWER_WITHIN_S: Final = 10.0
 AT_ONCE_MAX: Final = 4
 """Questions that are answered at the same time. One that hangs in a database keeps its place till it ends."""
+
+QUESTIONS_MAX: Final = 200
+WITHIN_S: Final = 10.0
+"""More than 20 questions a second, for ten seconds, are nothing that anybody reads, and each is a look into
+the service's database."""
 
 WHO_CHARACTERS_MAX: Final = 80
 
@@ -98,6 +104,9 @@ class Answering:
     tools: Mapping[str, PhoneTool]
     by: Literal["stdio", "http"]
     _threads: Threads = field(default_factory=lambda: Threads(AT_ONCE_MAX))
+    _since: float = -math.inf
+    _asked: int = 0
+    """Questions since then."""
 
     async def list_tools(
         self, _ctx: ServerRequestContext, _params: protocol.PaginatedRequestParams | None
@@ -176,6 +185,7 @@ class Answering:
             RefusedError: nothing; says why.
         """
         began, call_sid, outcome = time.monotonic(), "", "failed"
+        self._refuse_haste(began)
         try:
             asked = asked_of(tool, arguments)
             call_sid = asked.call_sid if isinstance(asked, OneCall) else ""
@@ -192,6 +202,17 @@ class Answering:
         finally:
             took_ms = round((time.monotonic() - began) * 1000)
             self._log(ctx, tool.name, outcome=outcome, call_sid=call_sid, took_ms=took_ms)
+
+    def _refuse_haste(self, now: float) -> None:
+        """One line of the log tells of all that is too much."""
+        if now - self._since > WITHIN_S:
+            self._since, self._asked = now, 0
+        self._asked += 1
+        if self._asked <= QUESTIONS_MAX:
+            return
+        if self._asked == QUESTIONS_MAX + 1:
+            _log.warning("assistant_asks_too_often", by=self.by, questions=QUESTIONS_MAX, within_s=WITHIN_S)
+        raise RefusedError(f"More than {QUESTIONS_MAX} questions in {WITHIN_S:g} s are too many: ask later.")
 
     async def _found(self, tool: PhoneTool, asked: Asked) -> Told:
         try:
