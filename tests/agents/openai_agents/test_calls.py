@@ -583,7 +583,11 @@ async def test_the_history_is_what_was_lived(line: Line) -> None:
     assert kept.types("history_added", "history_updated")[:6] == [
         "agent_start", "audio_end", "agent_end", "agent_start", "agent_end", "tool_start",
     ]  # fmt: skip
-    assert not any(event.data.type == "audio" for event in kept.events if event.type == "raw_model_event")
+    raw = [event.data for event in kept.events if event.type == "raw_model_event"]
+    assert not any(data.type == "audio" for data in raw)
+    said = [data.data["type"] for data in raw if data.type == "raw_server_event"]
+    assert {"input_audio_buffer.speech_started", "response.done"} <= set(said)
+    assert not any(kind.endswith(".delta") for kind in said)
     usage = kept.events[-1].info.context.usage
     assert usage.requests == len(call.sessions[0].responses)
     assert usage.output_tokens > 0

@@ -98,6 +98,19 @@ def test_words_of_an_item_that_was_cut_come_late_and_do_not_count() -> None:
     assert unheard == RealtimeModelItemDeletedEvent("item_2"), "an item without a sound is no interruption"
 
 
+def test_what_the_server_says_comes_before_what_is_made_of_it() -> None:
+    """As far as a call reads it, by the server's own names."""
+    telling = Telling(has_raw=True)
+    raw, started = telling.model_says(e.ResponseCreated(e.Response("resp_1", "in_progress")))
+    assert [raw.type, started.type] == ["raw_server_event", "turn_started"]
+    (raw,) = telling.model_says(e.SpeechStarted("item_1", 800))
+    assert raw.data == {  # type: ignore[union-attr]  # It is raw.
+        "type": "input_audio_buffer.speech_started",
+        "item_id": "item_1",
+        "audio_start_ms": 800,
+    }
+
+
 @pytest.mark.parametrize(
     ("heard_ms", "expected"),
     [(800, ["audio_interrupted"]), (0, ["audio_interrupted", "item_deleted"])],

@@ -45,7 +45,10 @@ class GuestInCall:
 
     def __init__(self, hosting: Hosting, wants: Wants, connections: Connections) -> None:
         self._hosting, self._host = hosting, Host(hosting, wants, connections)
-        self._model, self._telling = self._host.model, Telling(hosting.characters_each)
+        self._model, self._telling = (
+            self._host.model,
+            Telling(hosting.characters_each, has_raw=hosting.events is not None),
+        )
         self._agent = hosting.start.name
         """Who speaks."""
         self._call: Call[Any] | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, Literal
 
+import msgspec
 from agents.realtime import (
     AssistantMessageItem,
     InputAudio,
@@ -31,6 +32,7 @@ from agents.realtime import (
     UserMessageItem,
 )
 from agents.realtime.items import AssistantAudio
+from agents.realtime.model_events import RealtimeModelRawServerEvent
 from agents.usage import Usage
 
 from callbridge.call import facts
@@ -55,10 +57,11 @@ class Telling:
 
     Args:
         characters_each: of the agent's words, told at a time.
+        has_raw: whether somebody may want to know what the server says itself.
     """
 
-    def __init__(self, characters_each: int = CHARACTERS_EACH) -> None:
-        self._characters_each = characters_each
+    def __init__(self, characters_each: int = CHARACTERS_EACH, *, has_raw: bool = False) -> None:
+        self._characters_each, self._has_raw = characters_each, has_raw
         self._piece = RealtimeModelTranscriptDeltaEvent("", "", "")
         """Words that are still to be told."""
         self._response_id: str | None = None
@@ -79,6 +82,8 @@ class Telling:
     def model_says(self, event: e.ServerEvent) -> Iterator[RealtimeModelEvent]:
         """The model says this of its responses and items."""
         yield from self._words()
+        if self._has_raw:
+            yield RealtimeModelRawServerEvent(msgspec.to_builtins(event))
         match event:
             case e.ResponseCreated(response):
                 yield from self._response_is_over()
