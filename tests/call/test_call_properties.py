@@ -926,7 +926,7 @@ def trips_among(outputs: list[Output]) -> list[GuardrailTripped]:
     return [one.fact for one in outputs if isinstance(one, a.Note) and isinstance(one.fact, GuardrailTripped)]
 
 
-WANTS: Final = ("say", "say", "cover", "tell", "know", "session", "session", "sound", "keys", "work")
+WANTS: Final = ("say", "answer", "cover", "tell", "know", "session", "session", "sound", "keys", "work")
 STOP_WORDS: Final = "That was not for me to say."
 
 
@@ -955,9 +955,10 @@ class CallsThatWant(Calls):
         name = f"{kind}_{self.wants}"
         tool = self.running[-1].call_id if self.running else ""
         match kind:
-            case "say" | "cover":
+            case "say" | "cover" | "answer":
                 self.said[name] = 0
-                self.tell(w.AgentSays(name, "One moment.", tool if kind == "cover" else ""))
+                until = tool if kind == "cover" else ""
+                self.tell(w.AgentSays(name, "One moment.", until, is_answer=kind == "answer"))
             case "tell" | "know":
                 self.tell(w.AgentTells(name, is_answered=kind == "tell"))
             case "session":
