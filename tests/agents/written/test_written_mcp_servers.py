@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import inspect
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import SecretStr
@@ -10,12 +11,14 @@ from pydantic import SecretStr
 from callbridge import McpServer
 from callbridge.agents.fault import AgentError
 from callbridge.agents.mcp import servers
+from callbridge.agents.written.mcp_tables import WrittenAddress, WrittenOfTheModel, WrittenProgram
 from callbridge.agents.written.reading import read_agent
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from callbridge.agents.agent import Agent
+    from callbridge.agents.written.tables import Written
 
 pytest.importorskip("mcp")
 
@@ -90,6 +93,18 @@ def test_a_file_names_servers_as_python_does(tmp_path: Path) -> None:
             require_approval="always",
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("make", "table"),
+    [
+        (McpServer.http, WrittenAddress),
+        (McpServer.stdio, WrittenProgram),
+        (McpServer.of_the_model, WrittenOfTheModel),
+    ],
+)
+def test_a_table_has_the_keys_that_python_has(make: Any, table: type[Written]) -> None:
+    assert {*table.model_fields} - {"type"} == {*inspect.signature(make).parameters}
 
 
 @pytest.mark.parametrize(
