@@ -36,6 +36,7 @@ def phone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Phone]:
 async def test_tools_say_what_they_are_and_tell_data_and_text(phone: Phone) -> None:
     async with Client(phone_server(phone, offered(ALLOWED, words=True), "stdio")) as client:
         listed = (await client.list_tools()).tools
+        assert "--words" not in (client.instructions or "")
         told = await client.call_tool("read_transcript", {"call_sid": ENDED})
     hints = {
         tool.name: (tool.annotations.read_only_hint, tool.annotations.destructive_hint)
@@ -55,6 +56,8 @@ async def test_tools_say_what_they_are_and_tell_data_and_text(phone: Phone) -> N
 async def test_what_is_not_there_is_not_there(phone: Phone) -> None:
     """Neither a tool that is not allowed, nor a call, nor a service that cannot be asked."""
     async with Client(phone_server(phone, offered(), "stdio")) as client:
+        assert client.instructions is not None
+        assert "with --words" in client.instructions
         for name in ("end_call", "read_transcript"):
             with pytest.raises(MCPError, match=f"There is no tool {name}"):
                 await client.call_tool(name, {"call_sid": LIVE})

@@ -24,7 +24,7 @@ from callbridge.agents.tools.threads import Threads, ThreadsBusy
 from callbridge.cli.control_client import ServiceError
 from callbridge.cli.mcp_server.asked import OneCall
 from callbridge.cli.mcp_server.told import ANSWER_BYTES_MAX, NOTE
-from callbridge.cli.mcp_server.tools import RefusedError, asked_of, object_schema
+from callbridge.cli.mcp_server.tools import TRANSCRIPT, RefusedError, asked_of, object_schema
 from callbridge.observe.redaction import escaped
 from callbridge.records.errors import RecordsError
 from callbridge.server.process.own_threads import in_thread
@@ -60,6 +60,9 @@ INSTRUCTIONS: Final = (
     "Begin with list_calls. "
     f"{NOTE.replace('What follows', 'What tools tell of calls')}"
 )
+WITHOUT_WORDS: Final = (
+    " What was said in calls is not told here: whoever has set this up can allow it, with --words."
+)
 
 _JSON: Final = "application/json"
 
@@ -81,7 +84,7 @@ def phone_server(
         "callbridge",
         version=version("callbridge"),
         title="callbridge: the phone",
-        instructions=INSTRUCTIONS,
+        instructions=INSTRUCTIONS if TRANSCRIPT in tools else INSTRUCTIONS + WITHOUT_WORDS,
         on_list_tools=answering.list_tools,
         on_call_tool=answering.call_tool,
         on_list_resources=answering.list_resources,

@@ -118,6 +118,8 @@ def _ordered(path: str) -> Callable[[Phone, OneCall], Ordered]:
     return run
 
 
+TRANSCRIPT: Final = "read_transcript"
+
 READING: Final = (
     PhoneTool(
         name="list_calls",
@@ -171,7 +173,7 @@ STATUS: Final = PhoneTool(
 
 WITH_WORDS: Final = (
     PhoneTool(
-        name="read_transcript",
+        name=TRANSCRIPT,
         title="Read what was said",
         description=(
             "Read what caller and agent said in a call, what its tools were told and answered, and what was "
