@@ -214,24 +214,35 @@ def test_the_service_is_looked_for_on_this_machine(host: str, address: str) -> N
     assert own_addresses(made_settings({"CALLBRIDGE_CONTROL_HOST": host})) == [address]
 
 
+TWO_WORKERS = [8081, 8082, 8083]
+BY_SETTINGS = [8081, 8082, 8083, 8084]
+
+
 @pytest.mark.parametrize(
-    ("answer", "ports"),
+    ("said", "ports"),
     [
-        (httpx.Response(200, json={"state": "serving", "live_calls": 0, "workers": 2}), [8081, 8082, 8083]),
-        (httpx.Response(200, json={"state": "serving", "live_calls": 0, "workers": 1}), [8081]),
-        (httpx.Response(200, json={"state": "serving", "live_calls": 0}), [8081, 8082, 8083, 8084]),
-        (httpx.Response(200, json={"workers": 10**9}), [8081, 8082, 8083, 8084]),
-        (httpx.Response(502, text="?"), [8081, 8082, 8083, 8084]),
+        ({8081: TWO_WORKERS}, TWO_WORKERS),
+        ({8081: [8081]}, [8081]),
+        ({8082: TWO_WORKERS}, TWO_WORKERS),
+        ({8082: [8082]}, BY_SETTINGS),
+        ({8081: [*range(8081, 9081)]}, BY_SETTINGS),
+        ({8081: "?"}, BY_SETTINGS),
+        ({}, BY_SETTINGS),
     ],
-    ids=["more than one", "alone", "an older one", "too many", "somebody else"],
+    ids=["several", "alone", "the first hangs", "another service", "too many", "no service", "nobody"],
 )
-def test_the_service_says_how_many_workers_there_are(
-    monkeypatch: pytest.MonkeyPatch, answer: httpx.Response, ports: list[int]
+def test_the_service_says_where_its_workers_are_asked(
+    monkeypatch: pytest.MonkeyPatch, said: dict[int, object], ports: list[int]
 ) -> None:
     """`serve --workers` is not in the settings of who asks, or the settings have changed since."""
 
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.port not in said:
+            raise httpx.ReadTimeout("")
+        return httpx.Response(200, json={"live_calls": 0, "control_ports": said[request.url.port]})
+
     def client(_settings: object, url: str) -> httpx.Client:
-        return httpx.Client(transport=httpx.MockTransport(lambda _: answer), base_url=url)
+        return httpx.Client(transport=httpx.MockTransport(answer), base_url=url)
 
     monkeypatch.setattr(control_client, "service_client", client)
     given = {

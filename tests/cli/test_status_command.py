@@ -100,7 +100,8 @@ def test_metrics_are_those_of_every_worker() -> None:
     said: list[str] = []
     workers = service(httpx.Response(200, text="calls 1\n"), httpx.Response(200, text="calls 2\n"))
     tell_metrics(workers, say=said.append)
-    assert said == ["calls 1", "calls 2"]
+    assert [line for line in said if line[0] != "#"] == ["calls 1", "calls 2"]
+    assert said[0] == said[2] == "# The process at http://127.0.0.1:8081:"
 
 
 @pytest.mark.parametrize(

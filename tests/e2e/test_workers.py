@@ -221,9 +221,11 @@ async def test_a_worker_is_killed_and_then_its_supervisor(
     async with (
         serve_model(small_talk("killed"), settings=SessionSettings(keep_audio=False)) as model,
         crew(tmp_path, model) as line,
+        follower(tmp_path, line.service) as followed,
     ):
         service, (victim, other) = line.service, (line.pids[0], line.pids[1])
         async with talking(line, model) as tasks:
+            assert await until(lambda: followed.facts != [], START_S), followed.notices
             os.kill(victim, signal.SIGKILL)
             await line.serve(3)
             assert (line.pids[0] != victim, line.pids[1]) == (True, other)
@@ -237,6 +239,8 @@ async def test_a_worker_is_killed_and_then_its_supervisor(
         await service.ended(5)
         assert await until(lambda: not any(map(is_there, line.pids.values())), 20), service.log
         alone_s = time.monotonic() - began_at
+    assert "is lost: its calls go on with the others" in followed.notices
+    assert "a new worker is at" in followed.notices
     assert len(service.events("supervisor_gone")) == 2
     assert [entry["status"] for entry in service.events("worker_died")] == [-signal.SIGKILL]
     killed = [call for call in calls if len(call.phone.streams) > 1]

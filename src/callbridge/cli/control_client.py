@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from callbridge.server.config.setting_values import is_loopback
-from callbridge.server.config.worker_settings import WORKERS_MAX, control_ports_of
+from callbridge.server.config.worker_settings import PORT_MAX, WORKERS_MAX
 from callbridge.server.http.control import DRAIN_PATH, control_key
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ class NobodyListensError(NoAnswerError):
     """Nor is anybody there who could."""
 
 
-def own_addresses(settings: Settings, workers: int = 0) -> list[str]:
+def own_addresses(settings: Settings, ports: Sequence[int] = ()) -> list[str]:
     """Where a service with these settings is asked from its own machine: each worker, and one that leaves.
 
     Args:
         settings: of the service.
-        workers: how many it has, where that is known better than by `settings`; else 0.
+        ports: where that is, if it is known better than by `settings`.
 
     Raises:
         ServiceError: it listens for nobody.
@@ -54,24 +54,30 @@ def own_addresses(settings: Settings, workers: int = 0) -> list[str]:
     is_any = settings.control_host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not listened on
     host = "127.0.0.1" if is_any else settings.control_host
     host = f"[{host}]" if ":" in host else host
-    ports = control_ports_of(settings.control_port, workers or settings.workers)
-    return [f"http://{host}:{port}" for port in ports]
+    return [f"http://{host}:{port}" for port in ports or settings.control_ports]
 
 
-class _Crew(msgspec.Struct, frozen=True):
+class _Known(msgspec.Struct, frozen=True):
     """What is to be known of the service before all of it is asked."""
 
-    workers: Annotated[int, msgspec.Meta(ge=0, le=WORKERS_MAX)] = 0
+    control_ports: Annotated[tuple[int, ...], msgspec.Meta(max_length=WORKERS_MAX + 1)] = ()
     """Nothing by an older version."""
 
 
-def _workers(settings: Settings) -> int:
-    """How many the service has that runs: `serve --workers` is in no settings. 0 where it does not say."""
-    try:
-        with service_client(settings, own_addresses(settings)[0]) as client:
-            return msgspec.json.decode(client.get(DRAIN_PATH).content, type=_Crew).workers
-    except (httpx.TransportError, msgspec.DecodeError):
-        return 0
+def _ports(settings: Settings) -> tuple[int, ...]:
+    """Where the service listens that runs: `serve --workers` is in no settings. Nothing if it does not say.
+
+    The first worker is asked, and if that one hangs the second. Another service, which listens one port
+    above, says other ports.
+    """
+    first = settings.control_port
+    for address in own_addresses(settings, range(first, min(first + 2, PORT_MAX + 1))):
+        with contextlib.suppress(httpx.TransportError, msgspec.DecodeError):
+            with service_client(settings, address) as client:
+                found = msgspec.json.decode(client.get(DRAIN_PATH).content, type=_Known).control_ports
+            if found[:1] == (first,):
+                return found
+    return ()
 
 
 @contextlib.contextmanager
@@ -94,7 +100,7 @@ def every_client(settings: Settings, url: str | None) -> Iterator[list[httpx.Cli
     Raises:
         ServiceError: as `service_client`; or nobody listens for operators.
     """
-    urls = own_addresses(settings, _workers(settings)) if url is None else [url]
+    urls = own_addresses(settings, _ports(settings)) if url is None else [url]
     with contextlib.ExitStack() as opened:
         yield [opened.enter_context(service_client(settings, each)) for each in urls]
 

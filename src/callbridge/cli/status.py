@@ -80,8 +80,10 @@ def tell_metrics(clients: Sequence[httpx.Client], *, say: Callable[[str], object
     for client, page in answers(clients, lambda client: _asked(client, METRICS_PATH)):
         if isinstance(page, NoAnswerError):
             say(f"# The process at {client.base_url} does not answer.")
-        else:
-            say(page.text.rstrip())
+            continue
+        if len(clients) > 1:
+            say(f"# The process at {client.base_url}:")
+        say(page.text.rstrip())
 
 
 def in_lines(one: Readiness) -> list[str]:

@@ -105,7 +105,20 @@ def test_nobody_is_awaited_for_ever(both: World) -> None:
     assert both.tell(Ended(1)) == [Finish(AWAY)]
 
 
-@pytest.mark.parametrize("first", [BrokeOff(1, AWAY), Ended(1, AWAY)], ids=["not there", "refused"])
+def test_one_that_hangs_or_starts_while_the_others_are_followed_is_awaited() -> None:
+    """Its supervisor listens for it. Who is alone and does not answer is told of at once."""
+    world = World()
+    world.tell(Begun())
+    assert world.tell(Greeted(2), BrokeOff(1, AWAY)) == [Say(News.LOST, 0)]
+    assert world.tell(TIME, after_s=PAUSE_S) == [Open(3, 0, is_again=True)]
+    alone = World(Attaching(1))
+    assert alone.tell(Begun(), BrokeOff(1, AWAY)) == [Open(1, 0), Finish(AWAY)]
+
+
+NOT_THERE = BrokeOff(1, AWAY, nobody_listens=True)
+
+
+@pytest.mark.parametrize("first", [NOT_THERE, Ended(1, AWAY)], ids=["not there", "refused"])
 def test_who_was_never_there_is_not_awaited(first: Event) -> None:
     """With others it keeps nobody from hearing them; when nobody is there, the first says why."""
     world = World()
@@ -113,7 +126,7 @@ def test_who_was_never_there_is_not_awaited(first: Event) -> None:
     assert world.tell(first, Greeted(2), Ended(2)) == [Finish(None)]
     world = World()
     world.tell(Begun())
-    assert world.tell(first, BrokeOff(2, NoAnswerError("also"))) == [Finish(AWAY)]
+    assert world.tell(first, BrokeOff(2, NoAnswerError("also"), nobody_listens=True)) == [Finish(AWAY)]
 
 
 def test_a_successor_that_refuses_is_told(both: World) -> None:

@@ -52,7 +52,7 @@ def test_key_is_derived_from_the_token_or_set() -> None:
 async def test_a_drain_begins_is_reported_and_taken_back(world: World) -> None:
     """Asked once or again; the calls that are on are counted, and go on. A report changes nothing."""
     answer = await world.client.get("/drain", headers=RIGHT)
-    ours = {"process": world.desk.state.process, "is_replaced": False, "workers": 1}
+    ours = {"process": world.desk.state.process, "is_replaced": False, "control_ports": [8081]}
     assert (answer.status_code, answer.json()) == (200, ours | {"state": "serving", "live_calls": 0})
     call = LiveCall()
     world.desk.live_calls.add("CA1", call)

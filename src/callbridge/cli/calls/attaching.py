@@ -63,6 +63,8 @@ class BrokeOff:
 
     stream: int
     error: ServiceError
+    nobody_listens: bool = False
+    """Nor is there anybody who could answer later, such as a supervisor whose worker has only begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +175,14 @@ class Attaching:
                 yield from self._leaves(self._streams[name], now)
             case Ended(name, refusal):
                 self._ended(self._streams.pop(name), refusal)
-            case BrokeOff(name, error):
-                yield from self._broke_off(self._streams.pop(name), error, now)
+            case BrokeOff(name, error, nobody_listens):
+                stream = self._streams.pop(name)
+                if stream.leaves:
+                    self._went_well = True  # Its successor is followed, and the others: they have its calls.
+                elif self._was_never_there(stream, nobody_listens=nobody_listens):
+                    self._never_there = self._never_there or error
+                else:
+                    yield from self._broke_off(stream.place, error, now)
             case TimePassed():
                 yield from self._try_again(now)
             case _:
@@ -207,23 +215,21 @@ class Attaching:
         else:
             self._never_there = self._never_there or refusal
 
-    def _broke_off(self, stream: _Stream, error: ServiceError, now: float) -> Iterator[Action]:
-        if stream.leaves:
-            self._went_well = True  # Its successor is followed, and the others: they have its calls.
-            return
-        if not stream.was_greeted and not stream.is_again:
-            self._never_there = self._never_there or error
-            return
-        awaited = self._awaited.get(stream.place)
+    def _was_never_there(self, stream: _Stream, *, nobody_listens: bool) -> bool:
+        """Whether it is no loss: whoever is alone and does not answer at first is told of at once."""
+        return not stream.was_greeted and not stream.is_again and (nobody_listens or self.places == 1)
+
+    def _broke_off(self, place: int, error: ServiceError, now: float) -> Iterator[Action]:
+        awaited = self._awaited.get(place)
         if awaited is None:
-            awaited = self._awaited[stream.place] = _Awaited(News.LOST, now + BACK_WITHIN_S)
-            yield Say(News.LOST, stream.place)
+            awaited = self._awaited[place] = _Awaited(News.LOST, now + BACK_WITHIN_S)
+            yield Say(News.LOST, place)
         if now < awaited.until:
             awaited.try_at = now + PAUSE_S
             return
-        del self._awaited[stream.place]
+        del self._awaited[place]
         self._given_up = error
-        yield Say(News.GIVEN_UP, stream.place)
+        yield Say(News.GIVEN_UP, place)
 
     def _try_again(self, now: float) -> Iterator[Action]:
         for place, awaited in self._awaited.items():

@@ -30,6 +30,7 @@ from callbridge.cli.calls.whereabouts import Whereabouts
 from callbridge.cli.control_client import (
     ANSWER_S,
     NoAnswerError,
+    NobodyListensError,
     ServiceError,
     answers,
     in_words,
@@ -192,7 +193,7 @@ class _Reading:
                 if isinstance(item.event, ProcessLeaves):
                     put(Leaves(stream))
         except NoAnswerError as error:
-            return BrokeOff(stream, error)
+            return BrokeOff(stream, error, isinstance(error, NobodyListensError))
         except ServiceError as error:
             return Ended(stream, error)
         return BrokeOff(stream, NoAnswerError(f"The service at {client.base_url} has broken off."))

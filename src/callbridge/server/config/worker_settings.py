@@ -14,12 +14,6 @@ PORT_MAX: Final = 65_535
 WORKERS_MAX: Final = 64
 
 
-def control_ports_of(first: int, workers: int) -> tuple[int, ...]:
-    """The same for so many workers, of whom the first one is asked at `first`."""
-    more = workers if workers > 1 else 0
-    return tuple(range(first, first + more + 1))
-
-
 class WorkerSettings(RestSettings):
     """The settings of workers."""
 
@@ -32,7 +26,10 @@ class WorkerSettings(RestSettings):
 
         Empty where nobody can ask.
         """
-        return () if self.control_port == 0 else control_ports_of(self.control_port, self.workers)
+        if self.control_port == 0:
+            return ()
+        more = self.workers if self.workers > 1 else 0
+        return tuple(range(self.control_port, self.control_port + more + 1))
 
     @model_validator(mode="after")
     def _workers_have_what_they_need(self) -> Self:

@@ -113,8 +113,8 @@ class DrainReport(msgspec.Struct, frozen=True):
     """The name of this start of callbridge."""
     is_replaced: bool
     """Whether it is a worker that leaves while the others go on."""
-    workers: int
-    """How many there are on this machine: the next ones are asked at the ports above the first one's."""
+    control_ports: tuple[int, ...]
+    """Where the workers of this machine are asked, and at last one that leaves; a process alone has one."""
 
 
 class Neighbour(msgspec.Struct, frozen=True):
@@ -194,7 +194,7 @@ class _Control:
                 live_calls=len(self.desk.live_calls),
                 process=self.desk.state.process,
                 is_replaced=drain.others_go_on,
-                workers=self.desk.settings.workers,
+                control_ports=self.desk.settings.control_ports,
             )
         )
 
