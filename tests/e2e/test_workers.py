@@ -41,6 +41,9 @@ TOLD = 6
 START_S = 60.0
 """A worker is there after two seconds, on a machine that has nothing else to do."""
 
+CALL_S = 4 * START_S
+"""Nobody hangs up while workers start, however long that takes."""
+
 
 class Crew:
     """A service with its workers, as its log tells of them."""
@@ -92,13 +95,17 @@ async def talking(line: Crew, model: ModelServer) -> AsyncIterator[list[asyncio.
     """Callers who go on talking with whoever answers, until the end of the context; then they hang up."""
     stack, gathering = line.service.line(model), Gathering(CALLS, utterances=2)
     phones: list[SimulatedCall] = [
-        stack.phone(Talker(f"caller {number}", streams=99, turns=90), on_event=gathering.watch(number))
+        stack.phone(
+            Talker(f"caller {number}", streams=99, turns=900),
+            on_event=gathering.watch(number),
+            max_call_s=CALL_S,
+        )
         for number in range(CALLS)
     ]
     async with asyncio.TaskGroup() as calling:
         tasks = []
         for phone in phones:
-            tasks.append(calling.create_task(stack.finish(phone)))
+            tasks.append(calling.create_task(stack.finish(phone, CALL_S)))
             await asyncio.sleep(0.1)  # Callers do not all begin in the same millisecond.
         await gathering.complete(30)
         yield tasks
