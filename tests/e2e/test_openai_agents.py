@@ -28,7 +28,8 @@ from callbridge.simulators.voice_model import Say as Speech
 from callbridge.testing import Interrupt
 from callbridge.testing import Line as PlayedLine
 from e2e.line import Line
-from e2e.stack import CONNECTED_AND_LEFT, stack
+from e2e.stack import CONNECTED_AND_LEFT, Log, stack
+from leftovers import until
 from random_calls import noise
 
 if TYPE_CHECKING:
@@ -137,35 +138,34 @@ async def test_who_had_the_call_has_it_on_another_stream() -> None:
 
 
 @pytest.mark.heavy
-async def test_the_tools_of_a_program_are_there_when_it_dies_and_comes_back(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """As the SDK's documentation has it, but that nobody has connected it. It hangs, and dies in a tool."""
+async def test_the_tools_of_a_program_are_those_of_a_call(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the SDK's documentation has it, but that nobody has connected it. It hangs, dies and comes back."""
     monkeypatch.setattr(mcp_servers, "LOOK_AGAIN_S", 0.05)
     monkeypatch.setattr(lasting, "REST_S", 0.05)
     program, *arguments = mcp_server.command()
     shop = MCPServerStdio(
-        {"command": program, "args": arguments}, name="shop", client_session_timeout_seconds=0.2
+        {"command": program, "args": arguments}, name="shop", client_session_timeout_seconds=0.5
     )
     agent = RealtimeAgent[Any](name="Shop", instructions="You sell bread.", mcp_servers=[shop])
     script = Script(
         answers=(
             Answer(say=(speech("Hello!"),)),
+            Answer(calls=(Call(name="stock", arguments={"bread": "rye"}),)),
             Answer(calls=(Call(name="hang"),)),
             Answer(calls=(Call(name="die"),)),
-            Answer(say=(speech("One moment."),)),
-            Answer(calls=(Call(name="stock", arguments={"bread": "rye"}),)),
-            Answer(say=(speech("Twelve."),)),
+            Answer(say=(speech("Twelve, I think."),)),
         ),
         after_ms=20,
     )
-    caller = CallerScript([HEARD, Say(WORD), HEARD, Pause(1000), Say(WORD), HEARD, HangUp()])
     async with stack(script, agent=agent) as running:
-        call = await running.call(caller)
-    hung, died, stock = outputs(call.journal)
-    assert ("error" in hung, "error" in died) == (True, True)
-    assert "12 loaves" in stock
-    assert [turn.agent for turn in call.of(TurnEnded)][-1] == "Twelve."
+        call = await running.call(CallerScript([HEARD, Say(WORD), HEARD, HangUp()]))
+        assert await until(lambda: len(log.events("mcp_server_answers")) == 2), "it is connected again"
+    stock, hung, died = outputs(call.journal)
+    assert ("12 loaves" in stock, "error" in hung, "error" in died) == (True, True, True)
+    assert [turn.agent for turn in call.of(TurnEnded)][-1] == "Twelve, I think."
+    events = [line["event"] for line in log.lines]
+    assert events.index("mcp_server_answers") < events.index("call_offered"), "no call waits for it"
+    assert log.tracebacks == []
 
 
 # --- Beside one of ours -------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def without_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mcp_servers, "LOOK_AGAIN_S", 0.0)
-    monkeypatch.setattr(lasting, "REST_S", 0.0)
+    monkeypatch.setattr(lasting, "REST_S", 0.01)
 
 
 class Shop(MCPServer):
