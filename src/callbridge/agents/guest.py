@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from callbridge.agents.abilities import Ability
     from callbridge.agents.mcp.connections import Connections
@@ -28,8 +28,9 @@ class Guest:
     tools: Mapping[str, Sequence[AnyTool]]
     """By the name of each agent to whom a call may be handed, first who begins: what is known before there is
     one. What is decided in the call (`is_enabled`, MCP servers) may add to it, or take away."""
-    in_call: Callable[[Wants, Connections], Ability]
-    """Makes the ability that it is in one call, which gets the process's connections."""
+    in_call: Callable[[Wants, Connections, Collection[str]], Ability]
+    """Makes the ability that it is in one call, which gets the process's connections, and names that other
+    tools of the call have."""
     servers: Sequence[Server[Link]] = ()
     """MCP servers of its own, as far as they are known before there is a call. They are connected to before
     calls are taken."""

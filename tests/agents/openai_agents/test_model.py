@@ -33,6 +33,8 @@ from callbridge.call.facts import GuardrailTripped
 from callbridge.call.wishes import HangUp
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from agents.realtime import RealtimeModelEvent
 
     from callbridge.agents.tools.tool import ToolResult
@@ -45,9 +47,9 @@ async def nobody(_tool: Any, _call_id: str, _arguments: str) -> ToolResult:
 class Rig:
     """A model, and what it wants of its call."""
 
-    def __init__(self) -> None:
+    def __init__(self, taken: Collection[str] = ()) -> None:
         self.wants = Wants(asyncio.get_running_loop())
-        self.model = CallModel(self.wants, nobody, Waits())
+        self.model = CallModel(self.wants, nobody, Waits(), taken)
 
     def wanted(self) -> list[Any]:
         found = []
@@ -190,7 +192,7 @@ async def test_events_that_nobody_takes_have_a_bound(monkeypatch: pytest.MonkeyP
     assert [event.error for event in kept.events] == [0, 1, 2]  # type: ignore[union-attr]  # All are errors.
 
 
-async def test_tools_that_come_in_the_call_have_bounds_and_right_schemas() -> None:
+async def test_tools_that_come_in_the_call_have_bounds_right_schemas_and_names_of_their_own() -> None:
     """Those of an MCP server are known only then."""
 
     def tool(name: str, kind: str = "string") -> FunctionTool:
@@ -200,11 +202,16 @@ async def test_tools_that_come_in_the_call_have_bounds_and_right_schemas() -> No
         schema = {"type": "object", "properties": {"it": {"type": kind}}}
         return FunctionTool(name, name, schema, answer, strict_json_schema=False)
 
-    rig = Rig()
-    tools: Any = [tool("wrong", "whole"), *(tool(f"tool_{number}") for number in range(TOOLS_MAX + 5))]
+    rig = Rig(taken=["end_call"])
+    tools: Any = [
+        tool("wrong", "whole"),
+        tool("two words"),
+        tool("end_call"),
+        *(tool(f"tool_{number}") for number in range(TOOLS_MAX + 5)),
+    ]
     with capture_logs() as lines:
         await rig.model.send_event(RealtimeModelSendSessionUpdate({"instructions": "Be.", "tools": tools}))
     assert rig.model.instructions == "Be."
     assert len(rig.model.tools) == TOOLS_MAX
-    assert [line["reason"][:10] for line in lines] == ["tool wrong", "the model "]
+    assert [line["reason"][:10] for line in lines] == ["tool wrong", "tool two w", "tool end_c", "the model "]
     assert rig.wants.take_change()

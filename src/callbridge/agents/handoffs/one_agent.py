@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 def _abilities(agent: Agent, about: About, outside: Outside, wants: Wants) -> Iterator[Ability]:
     yield from (make(wants, about) for make in agent.abilities)
     if agent.guest is not None:
-        yield agent.guest.in_call(wants, outside.mcp)
+        others = {*agent.toolbox.names, *agent.toolbox.reserved}.difference(agent.guest.tool_names)
+        yield agent.guest.in_call(wants, outside.mcp, others)
     if agent.models_servers:
         yield McpApprovals(agent.models_servers, wants)
     if agent.our_servers:

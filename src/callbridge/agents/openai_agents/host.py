@@ -27,7 +27,7 @@ from callbridge.agents.tools.tool import ToolRefused, ToolResult, success
 from callbridge.call.agent_facts import GuestChanged
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from agents.realtime import RealtimeAgent, RealtimePlaybackTracker, RealtimeRunConfig, RealtimeSession
@@ -84,11 +84,14 @@ class Host:
         hosting: who the guest is.
         wants: what the call is wanted to do.
         connections: of the process, with MCP servers.
+        taken: names of other tools of the call.
     """
 
-    def __init__(self, hosting: Hosting, wants: Wants, connections: Connections) -> None:
+    def __init__(
+        self, hosting: Hosting, wants: Wants, connections: Connections, taken: Collection[str]
+    ) -> None:
         self._hosting, self._wants, self._connections = hosting, wants, connections
-        self.model = CallModel(wants, self._ask, hosting.waits)
+        self.model = CallModel(wants, self._ask, hosting.waits, taken)
         self._session: CallSession | None = None
         self._one_by_one = asyncio.Lock() if hosting.config.get("async_tool_calls") is False else None
         self._is_over = asyncio.Event()

@@ -15,7 +15,7 @@ from callbridge.call.facts import GuardrailTripped
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from agents.realtime import RealtimeAgent, RealtimeModelEvent
 
@@ -38,17 +38,18 @@ class GuestInCall:
         hosting: who the guest is.
         wants: what the call is wanted to do.
         connections: of the process, with MCP servers.
+        taken: names of other tools of the call.
     """
 
     works = _NO_WORKS
     keys = None
 
-    def __init__(self, hosting: Hosting, wants: Wants, connections: Connections) -> None:
-        self._hosting, self._host = hosting, Host(hosting, wants, connections)
-        self._model, self._telling = (
-            self._host.model,
-            Telling(hosting.characters_each, has_raw=hosting.events is not None),
-        )
+    def __init__(
+        self, hosting: Hosting, wants: Wants, connections: Connections, taken: Collection[str]
+    ) -> None:
+        self._hosting, self._host = hosting, Host(hosting, wants, connections, taken)
+        self._model = self._host.model
+        self._telling = Telling(hosting.characters_each, has_raw=hosting.events is not None)
         self._agent = hosting.start.name
         """Who speaks."""
         self._call: Call[Any] | None = None

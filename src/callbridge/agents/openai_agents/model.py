@@ -7,9 +7,9 @@ use for is an error of which the session is told, and never a fault of the call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from agents.realtime import (
@@ -32,6 +32,7 @@ from callbridge.call import wants as w
 from callbridge.call.wishes import HangUp
 
 if TYPE_CHECKING:
+    from agents import Handoff, Tool
     from agents.realtime import (
         RealtimeModelConfig,
         RealtimeModelEvent,
@@ -77,10 +78,11 @@ class CallModel(RealtimeModel):
         wants: what the call is wanted to do.
         ask: runs a tool that the model calls.
         waits: how the caller waits for it.
+        taken: names of other tools of the call, which no tool of the session's may have.
     """
 
-    def __init__(self, wants: Wants, ask: Ask, waits: Waits) -> None:
-        self._wants, self._ask, self._waits = wants, ask, waits
+    def __init__(self, wants: Wants, ask: Ask, waits: Waits, taken: Collection[str] = ()) -> None:
+        self._wants, self._ask, self._waits, self._taken = wants, ask, waits, taken
         self.instructions = ""
         self.tools: tuple[HostedTool, ...] = ()
         self.is_connected = self.is_over = False
@@ -199,7 +201,7 @@ class CallModel(RealtimeModel):
         tools: dict[str, HostedTool] = {}
         for tool in (*settings.get("tools", ()), *settings.get("handoffs", ())):
             try:
-                hosted = HostedTool(tool, self._ask, self._waits)
+                hosted = self._hosted(tool)
             except ToolError as error:
                 _log.warning("openai_agents_tool_left_out", reason=str(error))
             else:
@@ -210,6 +212,17 @@ class CallModel(RealtimeModel):
             )
         self.tools = tuple(tools.values())[:TOOLS_MAX]
         self._wants.changed()
+
+    def _hosted(self, tool: Tool | Handoff[Any, Any]) -> HostedTool:
+        """One of them. What an MCP server lists is known only now.
+
+        Raises:
+            ToolError: the call cannot have it.
+        """
+        hosted = HostedTool(tool, self._ask, self._waits)
+        if hosted.name in self._taken:
+            raise ToolError(f"tool {hosted.name}: the call has another one of this name")
+        return hosted
 
     def _answered(self, event: RealtimeModelSendToolOutput) -> None:
         call = event.tool_call

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 from agents import FunctionTool, Handoff
 
 from callbridge.agents.tools.given import GivenTool
-from callbridge.agents.tools.schema import ToolError
+from callbridge.agents.tools.schema import ToolError, checked_name
 from callbridge.agents.tools.tool import LATER_S_MAX, TIMEOUT_S_MAX, Manner, ToolResult, failed
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class HostedTool(GivenTool):
         waits: how the caller waits for it.
 
     Raises:
-        ToolError: it is no function, or the model would refuse its schema.
+        ToolError: it is no function, or the model would refuse its name or its schema.
     """
 
     def __init__(
@@ -85,10 +85,12 @@ class HostedTool(GivenTool):
             self.leads_to = tool.agent_name
             # Who asks again in another session is to be led there again.
             manner = Manner(is_momentary=True)
-            super().__init__(tool.tool_name, tool.tool_description, tool.input_json_schema, _nobody, manner)
+            name = checked_name(tool.tool_name)
+            super().__init__(name, tool.tool_description, tool.input_json_schema, _nobody, manner)
         elif isinstance(tool, FunctionTool):
             manner = waits.manner_of(tool)
-            super().__init__(tool.name, tool.description, tool.params_json_schema, _nobody, manner)
+            name = checked_name(tool.name)
+            super().__init__(name, tool.description, tool.params_json_schema, _nobody, manner)
         else:
             raise ToolError(
                 f"tool {getattr(tool, 'name', tool)}: a {type(tool).__name__} runs at the vendor, and a call "

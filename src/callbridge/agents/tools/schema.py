@@ -43,9 +43,18 @@ def name_of(function: Callable[..., object]) -> str:
     name = getattr(function, "__name__", None)
     if name is None:
         raise ToolError(f"{function!r} has no name; write a function with def")
+    return checked_name(str(name))
+
+
+def checked_name(name: str) -> str:
+    """The name of a tool, as it was given.
+
+    Raises:
+        ToolError: the model does not take it.
+    """
     if not _NAME.fullmatch(name):
         raise ToolError(f"tool {name}: the model takes names of at most 64 letters a to z, digits, _ and -")
-    return str(name)
+    return name
 
 
 def refuse_generator(function: Callable[..., object], name: str) -> None:
