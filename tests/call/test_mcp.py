@@ -207,6 +207,11 @@ class TestApprovals:
             )
         )
 
+    def test_what_was_not_allowed_yet_has_not_run_when_its_session_is_lost(self) -> None:
+        outputs = self.written().rig.feed(v.error("session_expired"))
+        used = [one.fact for one in outputs if isinstance(one, a.Note) and isinstance(one.fact, ToolUsed)]
+        assert [(fact.name, fact.outcome) for fact in used] == [("till_stock", ToolOutcome.REFUSED)]
+
     def test_a_call_may_be_written_behind_its_approval(self) -> None:
         """It has begun, so nobody asks for it; one answer is asked for behind it."""
         book = v.answering(v.greeted())

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _NAME_MAX = 64
 """OpenAI takes no longer names: what the model calls so is no tool."""
 
+_NOT_ALLOWED_YET = '{"error": "the connection broke off before it was allowed; it was not done"}'
+
 _KNOWN = frozenset({ToolOutcome.ANSWERED, ToolOutcome.TIMED_OUT, ToolOutcome.CANCELLED})
 """How a tool has ended that has done something, or may have."""
 
@@ -232,15 +234,19 @@ class ToolCalls:
     def theirs_lost(self) -> float | None:
         """The session is gone, and with it what its side ran: nobody knows how that ends.
 
-        Answers since when the caller waits for it; None where nothing was lost.
+        What it was not allowed to run yet has not run. Answers since when the caller waits for any of it;
+        None where nothing was lost.
         """
+        waiting = [approval for approval in self.approvals.values() if not approval.is_given]
         since = [approval.since for approval in self.approvals.values()]
         self.approvals.clear()
         for running in [one for one in self.running.values() if one.is_theirs]:
             since.append(running.since)
             took_ms = round((self._out.now - running.began_at) * 1000)
-            name, outcome = running.tool.name, ToolOutcome.CANCELLED
-            self.finish(ToolFinished(running.call_id, name, NOT_KNOWN, took_ms, outcome=outcome))
+            tool, output, outcome = running.tool, NOT_KNOWN, ToolOutcome.CANCELLED
+            if any(one.is_for(tool.name, tool.arguments, running.cause) for one in waiting):
+                output, outcome = _NOT_ALLOWED_YET, ToolOutcome.REFUSED
+            self.finish(ToolFinished(running.call_id, tool.name, output, took_ms, outcome=outcome))
         return min(since, default=None)
 
     # --- What earlier sessions have asked ---
