@@ -7,6 +7,8 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from callbridge.call.facts import EndReason
+
 CALLS_MAX: Final = 50
 """On one page: more would fill an assistant's context with what nobody reads."""
 
@@ -20,6 +22,7 @@ CallSid: TypeAlias = Annotated[
     ),
 ]
 _TIMES: Final = "2d for two days ago, 12h, 10:14 of today, 2026-11-28, or 2026-11-28T14:30."
+_ENDS: Final = ", ".join(reason.value for reason in EndReason)
 _When: TypeAlias = Annotated[str, Meta(max_length=40)]
 _Name: TypeAlias = Annotated[str, Meta(max_length=200)]
 
@@ -42,7 +45,7 @@ class ListedCalls(Asked, frozen=True, kw_only=True):
     caller_key: Annotated[
         _Name, Meta(description="Calls of one caller: the key that each of their calls is listed with.")
     ] = ""
-    ended: Annotated[_Name, Meta(description="How: caller_hangup, agent_hangup, model_lost, …")] = ""
+    ended: Annotated[_Name, Meta(description=f"How it ended: {_ENDS}. Or why it was declined.")] = ""
     state: Annotated[
         Literal["", "live", "ended", "declined"], Meta(description="Where the call is; live: it is on now.")
     ] = ""
