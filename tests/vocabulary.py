@@ -119,9 +119,10 @@ def item_added(item_id: str, by: type[rt.ItemKnown] = rt.ItemAdded) -> rt.ItemKn
     return by(rt.Item(item_id))
 
 
-def created(response_id: str) -> rt.ResponseCreated:
-    """A response begins."""
-    return rt.ResponseCreated(rt.Response(response_id, "in_progress"))
+def created(response_id: str, ask_id: str | None = None) -> rt.ResponseCreated:
+    """A response begins. `ask_id`: which ask of ours it names, if it names any."""
+    metadata = None if ask_id is None else {commands.ASK_ID: ask_id}
+    return rt.ResponseCreated(rt.Response(response_id, "in_progress", metadata=metadata))
 
 
 def item(response_id: str, item_id: str, kind: str = "message") -> rt.OutputItemAdded:

@@ -62,6 +62,8 @@ class VoiceModel:
     interrupts: bool = True
     name: str = ""
     """Stands before all its ids: no two sessions have the same."""
+    names_asks: bool = True
+    """Whether a response says which ask it answers, as the documents promise."""
     answers_by_itself: bool = True
     """Whether it was configured to answer the caller; before that it is told what was said."""
     events: deque[rt.Parsed] = field(default_factory=deque)
@@ -76,7 +78,7 @@ class VoiceModel:
     unanswered: str | None = None
     """The latest item that nobody has answered with a sound, or a tool."""
     passed_over: set[str] = field(default_factory=set)
-    """Items that a response has answered with nothing at all."""
+    """Items that a response has answered with nothing at all, or failed to."""
     missed: set[str] = field(default_factory=set)
     """Utterances that it was told of, and had not noticed."""
     told: dict[str, str] = field(default_factory=dict)
@@ -87,11 +89,20 @@ class VoiceModel:
     utterances: int = 0
 
     @classmethod
-    def dialled(cls, name: str, *, interrupts: bool) -> VoiceModel:
+    def dialled(cls, name: str, *, interrupts: bool, names_asks: bool = True) -> VoiceModel:
         """A session whose socket has just been opened."""
-        return cls(interrupts, name, answers_by_itself=False, events=deque([v.SESSION_CREATED]))
+        session = cls(interrupts, name, names_asks, answers_by_itself=False)
+        session.events.append(v.SESSION_CREATED)
+        return session
 
     # What it is told.
+
+    @property
+    def is_confused(self) -> bool:
+        """Whether an ask of ours is under way, or its answer, and nothing will say which of ours it is."""
+        is_unread = any(isinstance(command, commands.CreateResponse) for command in self.commands)
+        is_begun = any(isinstance(event, rt.ResponseCreated) for event in self.events)
+        return not self.names_asks and (is_unread or is_begun)
 
     @property
     def has_unread_question(self) -> bool:
@@ -170,7 +181,7 @@ class VoiceModel:
         self.responses += 1
         self.active = Response(f"{self.name}resp_{self.responses}", None if words else self.unanswered)
         self.told[self.active.id] = words
-        self.events.append(v.created(self.active.id))
+        self.events.append(v.created(self.active.id, event_id if self.names_asks else None))
 
     def _refuse(self, code: str, event_id: str | None) -> None:
         self.refusals.append(code)
@@ -229,12 +240,12 @@ class VoiceModel:
         self._end_item()
         response, self.active = self.active, None
         self.events.append(v.done(response.id, status, code=code, reason=reason))
-        if status not in {"completed", "incomplete"} or self.unanswered != response.answers:
+        if status == "cancelled" or self.unanswered is None or self.unanswered != response.answers:
             return
-        if response.made_ms or response.calls:
-            self.unanswered = None
-        elif self.unanswered is not None:
+        if not (response.made_ms or response.calls):
             self.passed_over.add(self.unanswered)
+        elif status != "failed":
+            self.unanswered = None
 
     def _end_item(self) -> None:
         assert self.active is not None

@@ -74,7 +74,7 @@ def test_words_come_to_the_turn_they_belong_to_in_any_order() -> None:
     assert (
         book
         >> v.caller_said("And Sunday?", "second")
-        << v.recorded(TurnEnded, turn=3, caller="And Sunday?", agent="")
+        << (v.ask(), v.recorded(TurnEnded, turn=3, caller="And Sunday?", agent=""))
     )
     assert (
         book

@@ -105,6 +105,16 @@ def test_words_without_a_sound_are_asked_for_again() -> None:
     assert book >> deadline(Timer.RETRY) << v.ask_saying()
 
 
+def test_words_that_were_heard_are_not_said_again_though_their_response_fails() -> None:
+    """They were whole, and it was told how much was heard of them."""
+    book = v.greeted()
+    assert book >> v.agent_says() << v.ask_saying()
+    assert book >> v.created("words") >> v.says("words", "it", 200) << AudioToPhone(200)
+    assert book >> v.audio_done("words", "it") >> after(0.3, PLAYED) << v.said(100)
+    assert book >> v.done("words", "failed") << (v.any_warning("response_fell_short"), v.recorded(TurnEnded))
+    assert v.rests(book)
+
+
 def test_words_are_for_the_next_session_when_theirs_is_lost() -> None:
     """Whether they were asked for, or had begun."""
     for begun in ((), (v.created("words"), *v.says("words", "it", 2000))):
@@ -458,6 +468,17 @@ def test_a_soft_sound_is_heard_every_two_seconds_while_a_tool_runs_and_nobody_sp
     assert [why for _, why, _ in rig.wakes(until_s=15) if why is Timer.WAITING_SOUND]
     rig.feed(v.tool_finished("call_1"))
     assert not [why for _, why, _ in rig.wakes(until_s=17) if why is Timer.WAITING_SOUND]
+
+
+def test_the_clip_and_the_soft_sound_are_not_heard_at_once() -> None:
+    """A session is lost while a tool runs: both are due when the caller has heard nothing for a while."""
+    book = ticking()
+    rig = book.rig
+    rig.feed(w.SoundWanted("call_1"))
+    rig.feed(v.gone(e.Leg.MODEL))
+    due = [at_s for at_s, why, _ in rig.wakes(until_s=14) if why in {Timer.WAITING_SOUND, Timer.CLIP}]
+    assert due
+    assert all(later - sooner >= 1.5 for sooner, later in pairwise(due)), due
 
 
 def test_a_sound_that_is_wanted_too_late_is_not_heard() -> None:

@@ -66,7 +66,7 @@ class CallMachine:
         """Where the relay writes what it moves past the machine."""
         self._out, self._sessions, self._endings = parts.out, parts.sessions, parts.endings
         self._admitted = admitted
-        self._admitted_at = self._clip_at = out.now
+        self._admitted_at = self._sound_at = out.now
         self._silence = HeardSilence()
         self._ended_at: float | None = None
 
@@ -274,11 +274,10 @@ class CallMachine:
 
     def _sound_due(self, timer: Timer, now: float) -> None:
         """The caller has heard nothing for a while."""
+        self._sound_at = now
         if timer is Timer.WAITING_SOUND:
-            self._parts.waiting_sound.played(now)
             self._out.do(a.PlaySound())
             return
-        self._clip_at = now
         self._out.note(ClipPlayed("a session" if self._sessions.is_connecting else "an answer"))
         self._out.do(a.PlayClip())
 
@@ -324,7 +323,7 @@ class CallMachine:
             waits_since=parts.asking.waits_since,
             tool_done_at=parts.tools.done_at,
             connecting_since=sessions.began_at if is_connecting else None,
-            clip_at=self._clip_at,
+            sound_at=self._sound_at,
         )
         record_by = self.transcript.deadline
         if record_by is not None and parts.floor.greeting.response is None:
@@ -332,7 +331,7 @@ class CallMachine:
         if parts.hand_over_by is not None:
             due[Timer.HAND_OVER] = parts.hand_over_by
         if not parts.floor.is_answering and parts.floor.caller is Caller.SILENT:
-            parts.waiting_sound.add_due(due, self.playout)
+            parts.waiting_sound.add_due(due, self.playout, self._sound_at)
         return due
 
     # --- After every event ---

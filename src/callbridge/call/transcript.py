@@ -49,6 +49,9 @@ class _Turn:
     """From then on they are not waited for any more."""
     awaits_agent: bool = False
     """The response was still running when the turn ended: its words may be to come."""
+    plays_until: float = 0.0
+    """The caller spoke into words of the agent that play on until then, and has cut nothing: how much of them
+    they hear is not known before. 0 where they were cut, or heard."""
     words: dict[str, str] = field(default_factory=dict)
     """The agent's words by item, in the order of the items."""
     whole: set[str] = field(default_factory=set)
@@ -92,13 +95,24 @@ class Transcript:
     # The caller.
 
     def caller_began(
-        self, now: float, answered_at: float | None, *, awaits_agent: bool, spoke_from: float | None
+        self,
+        now: float,
+        answered_at: float | None,
+        *,
+        awaits_agent: bool,
+        spoke_from: float | None,
+        plays_until: float = 0.0,
     ) -> None:
         """A new utterance, hence a new turn. The one before is closed as `close` says.
 
-        `spoke_from`: when they began to speak; None for who pressed a key.
+        Args:
+            now: the time.
+            answered_at: when the first agent audio of the turn before was sent.
+            awaits_agent: its response still runs.
+            spoke_from: when they began to speak; None for who pressed a key.
+            plays_until: when the agent's words are over that they do not cut; 0 where they do.
         """
-        self.close(now, answered_at, awaits_agent=awaits_agent)
+        self.close(now, answered_at, awaits_agent=awaits_agent, plays_until=plays_until)
         turn = self._begin()
         if spoke_from is not None:
             turn.spoke.append(spoke_from)
@@ -254,7 +268,14 @@ class Transcript:
 
     # The record.
 
-    def close(self, now: float, answered_at: float | None, *, awaits_agent: bool = False) -> None:
+    def close(
+        self,
+        now: float,
+        answered_at: float | None,
+        *,
+        awaits_agent: bool = False,
+        plays_until: float = 0.0,
+    ) -> None:
         """Ends the open turn, if any. `answered_at`: when its first agent audio was sent."""
         turn, self._open = self._open, None
         if turn is None:
@@ -262,7 +283,8 @@ class Transcript:
         turn.answered_at, turn.awaits_agent = answered_at, awaits_agent
         if len(turn.spoke) == 1:  # They have not stopped, or it was not noticed.
             turn.spoke.append(max(now, turn.spoke[0]))
-        turn.record_by = now + self.limits.transcript_timeout_s
+        turn.plays_until = plays_until
+        turn.record_by = max(now, plays_until) + self.limits.transcript_timeout_s
         spoken_at = now if turn.speech_ended_at is None else turn.speech_ended_at
         turn.words_by = spoken_at + self.limits.words_timeout_s
 
@@ -272,7 +294,8 @@ class Transcript:
             return []
         ready = []
         for turn in self._unrecorded:
-            is_complete = not turn.awaited and not turn.awaits_agent
+            is_decided = now >= turn.plays_until or turn.words.keys() <= turn.heard.keys()
+            is_complete = not turn.awaited and not turn.awaits_agent and is_decided
             if turn is not self._open and (is_last or is_complete or now >= turn.record_by):
                 ready.append(turn)
         self._unrecorded = [turn for turn in self._unrecorded if turn not in ready]

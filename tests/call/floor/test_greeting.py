@@ -8,6 +8,7 @@ from callbridge.call import events as e
 from callbridge.call.facts import AgentReady, Interrupted, TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
+from callbridge.call.wants import AgentSays, AnswerStopped
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_commands as commands
 from playbook import About, Id, Playbook, after, at, deadline
@@ -123,6 +124,30 @@ def test_an_amendment_that_is_refused_leaves_the_call_as_it_is() -> None:
         << (v.any_warning("model_error"), v.any_warning("session_not_amended"))
     )
     assert book.rig.phase is Phase.LIVE
+
+
+def test_a_greeting_that_stalls_in_the_middle_is_protected_to_its_end() -> None:
+    """Its length counts from where it went on, and not from its first sound."""
+    book = v.live(PROTECTED)
+    book.rig.feed(v.created("greeting"), *v.says("greeting", "hello", 200))
+    book.rig.wakes(3)
+    whole = v.audio("greeting", "hello", 1500), v.audio_done("greeting", "hello"), v.done("greeting")
+    book.rig.feed(*whole)
+    assert Timer.GREETING not in [why for _, why, _ in book.rig.wakes(4.4)]
+    assert book >> at(4.6, PLAYED) << (FULL, v.recorded(TurnEnded))
+
+
+def test_a_turn_is_recorded_when_what_the_caller_spoke_into_was_heard_or_stopped() -> None:
+    """The greeting failed, and an answer plays into which they spoke while they could not interrupt it."""
+    book = v.live(PROTECTED)
+    book.rig.feed(v.created("greeting"), v.done("greeting", "failed"))
+    book.rig.feed(v.speech_started(), v.speech_stopped(), v.committed(), v.caller_said("Hello?"))
+    book.rig.feed(v.created("answer"), *v.says("answer", "long", 2000))
+    book.rig.feed(v.words("answer", "long", "One two three four."), v.done("answer"))
+    assert book >> after(0.3, v.speech_started("more")) >> after(0.3, v.speech_stopped("more"))
+    outputs = book.rig.feed(AnswerStopped("no_prices", "long", "", AgentSays("say_1", "Sorry.")))
+    (turn,) = [one.fact for one in outputs if isinstance(one, a.Note) and isinstance(one.fact, TurnEnded)]
+    assert (turn.caller, turn.agent, turn.interrupted) == ("Hello?", "One …", True)
 
 
 def test_a_greeting_that_takes_too_long_may_be_interrupted_after_12_s() -> None:

@@ -19,7 +19,9 @@ from callbridge.call.wishes import HangUp
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as rt
 from playbook import Id, Like, Playbook, after, at, deadline
-from rigs import PLAN, PLAYED, AudioToPhone, Output
+from rigs import PLAN, PLAYED, AudioToPhone, Output, make_plan
+
+GREETS = PLAN.greeting_options
 
 
 def test_the_greeting_is_a_turn_of_its_own() -> None:
@@ -311,6 +313,38 @@ def test_a_response_whose_metadata_says_nothing_is_the_one_that_was_asked_for(me
     created = rt.ResponseCreated(rt.Response("ours", "in_progress", metadata=metadata))
     assert book >> v.item_added(output) >> created >> v.audio("ours", "it", 100) << AudioToPhone(100)
     assert book >> v.done("ours")
+    assert v.rests(book)
+
+
+def test_an_ask_that_was_given_up_and_is_answered_all_the_same_pays_for_nothing() -> None:
+    """A key has cut the greeting, and two short words cross what was asked for next.
+
+    The server's own answer to the first made us believe that it had dropped our ask. It had not: its answer
+    says the greeting, and no more. For the server's own, it would pay for the key and the second word, and
+    nobody would answer either.
+    """
+    book = v.live(make_plan(server_interrupts=False), Limits(clip_after_s=3.9))
+    asked, again, key, answer = Id("asked"), Id("again"), Id("key"), Id("answer")
+    assert book >> at(1.5, v.key("1")) >> v.created("empty", "cb_2") << v.cancel("empty")
+    assert book >> deadline(Timer.KEYS) << v.told(key, "[The caller pressed 1 on the telephone keypad.]")
+    assert book >> v.done("empty") << v.ask(id=asked, options=GREETS)
+    assert book >> v.speech_started("one") << v.recorded(TurnEnded) >> after(0.2, v.speech_stopped("one"))
+    assert book >> v.committed("one") >> v.created("theirs") >> v.item_added(key)
+    assert book >> v.done("theirs") << v.ask(id=again, options=GREETS)
+    assert book >> v.speech_started("two") >> after(0.2, v.speech_stopped("two")) >> v.committed("two")
+    assert book >> v.error("conversation_already_has_active_response")
+    assert book >> v.created("late", asked.value) << v.cancel("late") >> v.says("late", "hello", 100)
+    assert book >> v.error("conversation_already_has_active_response", answers=again)
+    assert book >> v.done("late", "cancelled") << v.delete("hello")
+    assert book >> deadline(Timer.RETRY) << v.ask(options=GREETS)
+    assert book >> v.answers("greeting", "hello_2", 100) << (AudioToPhone(100), v.ask(id=answer))
+    assert (
+        book
+        >> v.created("last", answer.value)
+        >> v.says("last", "it", 100)
+        << AudioToPhone(100)
+        >> v.done("last")
+    )
     assert v.rests(book)
 
 

@@ -324,6 +324,33 @@ def test_a_yes_is_as_short_as_a_cough_and_owed_an_answer() -> None:
     assert book >> v.caller_said("Yes.", "question") >> v.done("answer") << NO_SOUND
 
 
+@pytest.mark.parametrize("status", ["completed", "failed"])
+def test_a_yes_whose_words_come_behind_an_answer_that_brought_nothing_is_owed_one(status: str) -> None:
+    """As short as a cough, it was taken for one: nobody was to wait for that answer."""
+    book = asked(loud_s=0.2)
+    done = v.done("answer", status)
+    assert book >> done << v.any_warning("response_fell_short") if status == "failed" else book >> done
+    assert book >> after(0.5, v.caller_said("Yes.", "question")) << (v.ask(), v.recorded(TurnEnded))
+    assert book >> v.answers("second", "it", 200) << AudioToPhone(200) >> v.caller_said("Yes.", "question")
+    assert v.rests(book), "once"
+
+
+def test_that_a_noise_had_no_words_settles_whether_it_is_owed_an_answer() -> None:
+    """What comes later under its name changes nothing."""
+    book = asked(loud_s=0.2)
+    assert book >> v.done("answer") >> v.caller_said("", "question") << v.recorded(TurnEnded)
+    assert book >> v.caller_said("Yes.", "question")
+    assert v.rests(book)
+
+
+def test_an_answer_to_a_cough_that_fails_in_the_middle_of_its_words_is_asked_for_again() -> None:
+    """Nobody is left with half a sentence."""
+    book = asked(loud_s=0.2)
+    assert book >> v.says("answer", "it", 300) << AudioToPhone(300)
+    assert book >> v.done("answer", "failed") << v.any_warning("response_fell_short")
+    assert book >> deadline(Timer.RETRY) << v.ask()
+
+
 def test_an_item_without_a_sound_goes_though_the_others_were_heard() -> None:
     """The model would believe that it said it."""
     book = asked()

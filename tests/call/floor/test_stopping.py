@@ -42,6 +42,19 @@ def told() -> tuple[object, ...]:
     return v.recorded(Remembered), v.told(Id(), WHY, role="system")
 
 
+def test_who_has_heard_nothing_of_what_was_stopped_waits_as_before() -> None:
+    """The clip comes no later for that."""
+    for stop in (STOPS, AnswerStopped("no_prices", "long", ""), CORRECTS):
+        due = []
+        for stops in ((), (stop,)):
+            book = v.answering(v.greeted())
+            book.rig.feed(v.item("answer", "long"))
+            book.rig.now += 0.6
+            book.rig.feed(*stops)
+            due += [next(at_s for at_s, why, _ in book.rig.wakes(9) if why is Timer.CLIP)]
+        assert due[0] == due[1]
+
+
 def test_an_answer_in_progress_is_cut_cancelled_by_its_id_and_made_anew() -> None:
     book = speaking()
     assert (

@@ -371,6 +371,17 @@ class Playout:
                 return self._run_began_at + (part.begin + part.size) / _BYTES_PER_S
         return self._agent_until_before
 
+    def heard_by(self, item_ids: Collection[str]) -> float:
+        """When the caller has heard, or will have heard, all that was sent so far of some items.
+
+        By echoes that came, as `quiet_at`. What is not in play any more was heard before this run began.
+        """
+        for part in reversed(self._parts):
+            if part.item_id in item_ids:
+                end = self._run_began_at + (part.begin + part.size) / _BYTES_PER_S
+                return end + self._proven_lateness_s
+        return self._run_began_at
+
     def unheard_ms(self, now: float) -> int:
         """Milliseconds sent to the phone that the caller has not heard yet."""
         return -(-(self._run_bytes - self._position(now)) // BYTES_PER_MS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from callbridge.call.phases import Timer
@@ -50,7 +49,6 @@ class WaitingSound:
         self._every_s = limits.waiting_sound_every_s
         self._tools: dict[str, float] = {}
         """By `call_id`, with when each has wanted it."""
-        self._played_at = -math.inf
 
     def wanted(self, call_id: str, now: float) -> None:
         """A tool takes longer than a moment."""
@@ -60,14 +58,13 @@ class WaitingSound:
         """It is over."""
         self._tools.pop(call_id, None)
 
-    def played(self, now: float) -> None:
-        """It left for the phone."""
-        self._played_at = now
+    def add_due(self, due: dict[Timer, float], playout: Playout, sound_at: float) -> None:
+        """Adds when it is to be heard next. From a phone that echoes late nobody knows when it was quiet.
 
-    def add_due(self, due: dict[Timer, float], playout: Playout) -> None:
-        """Adds when it is to be heard next. From a phone that echoes late nobody knows when it was quiet."""
+        `sound_at`: when it, or a clip, last left for the phone.
+        """
         if self._tools:
-            quiet_since = max(playout.quiet_at, self._played_at)
+            quiet_since = max(playout.quiet_at, sound_at)
             due[Timer.WAITING_SOUND] = max(min(self._tools.values()), quiet_since + self._every_s)
 
 
@@ -79,7 +76,7 @@ def add_sound_due(
     waits_since: float | None,
     tool_done_at: float,
     connecting_since: float | None,
-    clip_at: float,
+    sound_at: float,
 ) -> None:
     """Adds when the caller has waited long enough for any sound, and when for the agent.
 
@@ -90,9 +87,10 @@ def add_sound_due(
         waits_since: since when they wait for the agent; None while they do not.
         tool_done_at: when a tool last answered; the agent has its time from there.
         connecting_since: since when there is no session; None while there is one.
-        clip_at: when a clip was last due. There may be none to play: then it has made no sound.
+        sound_at: when a clip or a waiting sound was last due. There may be no clip to play: then it has made
+            no sound.
     """
-    sound_at = max(clip_at, playout.quiet_at)
+    sound_at = max(sound_at, playout.quiet_at)
     if connecting_since is not None:
         # Also for a caller who waits for nothing yet: the keys that they press, say, are not complete.
         due[Timer.CLIP] = max(connecting_since, sound_at) + limits.clip_after_s

@@ -37,6 +37,15 @@ class OwedItem:
         return self.is_added or self.passed > 1
 
 
+@dataclass(frozen=True, slots=True)
+class DoubtfulAnswer:
+    """One that brought nothing, and is owed if what it answered was more than a cough."""
+
+    item_id: str
+    """What it answered."""
+    since: float
+
+
 @dataclass(slots=True)
 class Debts:
     """All that is owed in one call. A time says since when; None: it is not owed."""
@@ -44,6 +53,8 @@ class Debts:
     greeting: float | None = None
     answer: float | None = None
     """To what the caller said or pressed, in an earlier session or before a response that failed."""
+    doubtful: DoubtfulAnswer | None = None
+    """To what may have been a cough."""
     farewell: float | None = None
     words: str = ""
     """What the agent is to be told to say: a warning, a goodbye."""
@@ -79,6 +90,18 @@ class Debts:
     def owe_answer(self, since: float) -> None:
         """The caller is owed an answer, for as long as the oldest reason for one."""
         self.answer = since if self.answer is None else min(since, self.answer)
+
+    def doubt(self, item_id: str | None, since: float) -> None:
+        """An answer has brought nothing. It was to what may have been a cough: its words will say."""
+        self.doubtful = None if item_id is None else DoubtfulAnswer(item_id, since)
+
+    def words_came(self, item_id: str, *, are_any: bool) -> None:
+        """Some of what the caller said is written down, or found to be no words."""
+        doubtful = self.doubtful
+        if doubtful is not None and doubtful.item_id == item_id:
+            self.doubtful = None
+            if are_any:
+                self.owe_answer(doubtful.since)
 
     def add_item(self, item_id: str, cause: LiveResponse | None, since: float) -> None:
         """An item of ours is to be answered. `cause`: the response whose tool call it answers."""
@@ -154,7 +177,7 @@ class Debts:
         response.is_farewell = ask is not None and ask.is_farewell
         self.farewell = None
         if not response.is_muted:  # What has overtaken it may be what is owed an answer.
-            self.answer = None
+            self.answer = self.doubtful = None
         for owed in self.items.values():
             owed.passed += ask is not None
         self.items = {item: owed for item, owed in self.items.items() if not owed.is_settled}
@@ -180,12 +203,12 @@ class Debts:
         times = [owed.since for owed in self.items.values()]
         times += [at for at in (self.answer, self.farewell) if at is not None]
         self.answer = min(times, default=None)
-        self.farewell = None
+        self.farewell = self.doubtful = None
         self.items.clear()
 
     def forget(self) -> None:
         """There is nobody any more who could pay."""
-        self.greeting = self.answer = self.farewell = None
+        self.greeting = self.answer = self.doubtful = self.farewell = None
         self.words = ""
         self.sayings.clear()
         self.items.clear()

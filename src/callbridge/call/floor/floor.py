@@ -161,10 +161,16 @@ class Floor:
         ours, unless the caller has spoken and stopped since. Then the server has dropped the ask, and answers
         them.
         """
-        metadata = response.metadata
-        if isinstance(metadata, dict) and isinstance(echoed := metadata.get(commands.ASK_ID), str):
-            return self.ask if echoed == self.ask.id else None
+        if (named := _named_ask(response)) is not None:
+            return self.ask if named == self.ask.id else None
         return self.ask if self.next is Next.ASKED else None
+
+    def is_late(self, response: realtime_events.Response) -> bool:
+        """Whether it answers an ask that was given up, and followed by another.
+
+        The server was thought to have dropped it. Whatever it asked for is still owed, or overtaken.
+        """
+        return _named_ask(response) not in {None, self.ask.id}
 
     def turn_of(self, ask: Ask | None) -> int:
         """The caller's turn that a new response answers. `ask`: what it was asked for with, if by us."""
@@ -307,6 +313,7 @@ class Floor:
                 self.response.is_owed |= self.response.turn == self.turn
         elif event.item_id == self._transcript.latest_caller_item and not self.owes_older:
             self.debts.answer = None  # Nobody waits for an answer to it.
+        self.debts.words_came(event.item_id, are_any=words is not None and bool(words.strip()))
         self._transcript.caller_said(event.item_id, UNINTELLIGIBLE if words is None else words.strip())
 
     def caller_not_transcribed(self, event: realtime_events.CallerTranscriptFailed, now: float) -> None:
@@ -359,8 +366,13 @@ class Floor:
         if self.noise_since is None:
             self.noise_since = now
         first_sent_at, self._playout.first_sent_at = self._playout.first_sent_at, None
-        awaits_agent = self.now is not Now.NOTHING
-        self._transcript.caller_began(now, first_sent_at, awaits_agent=awaits_agent, spoke_from=spoke_from)
+        self._transcript.caller_began(
+            now,
+            first_sent_at,
+            awaits_agent=self.now is not Now.NOTHING,
+            spoke_from=spoke_from,
+            plays_until=self._playout.agent_until if self._sessions.is_protecting else 0.0,
+        )
 
     def close_turn(self, now: float) -> None:
         """Ends the open turn for the record."""
@@ -436,3 +448,10 @@ class Floor:
 
     def __repr__(self) -> str:
         return f"<Floor turn {self.turn}: caller {self.caller}, next {self.next}, now {self.now}>"
+
+
+def _named_ask(response: realtime_events.Response) -> str | None:
+    """The id of the ask that a response says it answers, if it says so."""
+    metadata = response.metadata
+    named = metadata.get(commands.ASK_ID) if isinstance(metadata, dict) else None
+    return named if isinstance(named, str) else None

@@ -125,8 +125,8 @@ class Greeting:
         began_at = max(began_at, self._begun_at)
         if self.response is None or not self._is_made(self.response):
             return began_at + self._limits.greeting_protected_s
-        length_s = sum(self._playout.sent_ms(item_id) for item_id in self.response.items) / 1000
-        return began_at + min(length_s + ECHO_LATE_S, self._limits.greeting_protected_s)
+        heard_by = self._playout.heard_by(self.response.items)
+        return min(heard_by + ECHO_LATE_S, began_at + self._limits.greeting_protected_s)
 
     def _is_made(self, response: LiveResponse) -> bool:
         # The end of a response may stay out whose audio is whole.

@@ -125,6 +125,7 @@ class Hearing:
                 self._loud_at = -math.inf  # It was no street: what they say next may be unheard as well.
         if not is_unheard or self._is_asked_about:
             self._floor.caller_transcribed(event, now)
+            self._asking.if_free(now)  # An answer may be owed to what was taken for a cough.
         elif has_words:
             self._answer_unheard(event, now)
 

@@ -192,7 +192,7 @@ class Ladder:
             floor.interruption.settle(floor.response)
         elif floor.now is Now.AUDIBLE and self._is_said(floor.response):
             self._is_paid(floor.response)  # This one says that it is over.
-        ask = floor.ask_of(event.response)
+        ask, is_late = floor.ask_of(event.response), floor.is_late(event.response)
         turn, since = floor.turn_of(ask), now if waits_since is None else waits_since
         response = LiveResponse(
             event.response.id,
@@ -209,18 +209,19 @@ class Ladder:
             response.is_owed = floor.utterance_loud_ms >= self._limits.cough_ms
         else:
             response.words, response.is_owed = ask.words, not ask.is_for_sign
-        floor.move(On.THEIRS_BEGAN if ask is None else On.OURS_BEGAN)
+        floor.move(On.LATE_BEGAN if is_late else On.THEIRS_BEGAN if ask is None else On.OURS_BEGAN)
         self._playout.begin_response()
         self._asking.response_began(now)
         self._gate.model_hears = floor.caller is Caller.SPEAKING
         is_overtaken = floor.caller is Caller.SPEAKING or turn != floor.turn
-        if floor.is_on_hold or (is_overtaken and not self._sessions.is_protecting):
+        if floor.is_on_hold or is_late or (is_overtaken and not self._sessions.is_protecting):
             # It was asked for before the caller's latest word or key, or by nobody while they wait for
-            # somebody else: nobody is to hear it.
+            # somebody else, or was given up: nobody is to hear it.
             floor.silence(now)
         else:
             self._gate.audible_response_id = event.response.id
-        self._debts.pay(response, ask)
+        if not is_late:
+            self._debts.pay(response, ask)
         if response.is_greeting:
             floor.greeting.begins(response, now)
         if response.saying is not None:
@@ -298,9 +299,11 @@ class Ladder:
 
     def _owe_again(self, response: LiveResponse) -> None:
         """It has not said what it began for."""
-        self._debts.owe_again(response)
         if response in self._floor.sayings.sounding:
             self._floor.sayings.owed_again(response)
+        elif response.saying is not None:
+            return  # The words were whole, and it was told that they were heard.
+        self._debts.owe_again(response)
 
     def _is_said(self, response: LiveResponse) -> bool:
         """Whether anything of it was sent to the caller. Only a response that is audible is asked about."""
@@ -346,6 +349,8 @@ class Ladder:
             self._asking.retry(None, "no sound", now, saying=response.saying)
         elif self._floor.owes_older:
             self._debts.owe_answer(response.since)
+        else:
+            self._debts.doubt(self._transcript.latest_caller_item, response.since)
 
     def _let_go(self, now: float) -> None:
         """The end of a response does not come that is muted, or said: nobody waits for it any longer."""
@@ -378,8 +383,9 @@ class Ladder:
             # a retry before that might call the tool again.
             self._greeted(response)
         elif done.status == "failed" or not self._is_said(response):
-            if not (response.is_owed or self._floor.owes_older):
-                return  # Nobody waits: it is not worth a session.
+            if not (response.is_owed or self._floor.owes_older or self._is_said(response)):
+                self._debts.doubt(self._transcript.latest_caller_item, response.since)
+                return  # Nobody waits, as far as is known: it is not worth a session.
             self._owe_again(response)
             self._asking.retry(error.code, why, now, error.message or "", response.saying)
         else:

@@ -39,17 +39,21 @@ class News:
         self._untold: list[tuple[AgentTells, float]] = []
         """What nobody could be told, with since when."""
 
-    def came(self, event: AgentTells, now: float) -> None:
-        """Something new. If there is no session, the next one is told."""
+    def came(self, event: AgentTells, now: float, waits_since: float | None = None) -> None:
+        """Something new. If there is no session, the next one is told.
+
+        `waits_since`: since when the caller waits for what it leads to, if that is longer.
+        """
+        since = now if waits_since is None else waits_since
         told = Told(self._transcript.turns, event.text, event.is_callers)
         self._memory.add(told)
         self._out.note(Remembered(told))
         if self._sessions.renewal.moving_since is not None:  # It was told the conversation without this.
             self._sessions.spare_failed("the model is told something", now)
         if self._sessions.stands:
-            self._tell(event, now)
+            self._tell(event, since)
         else:
-            self._untold.append((event, now))
+            self._untold.append((event, since))
 
     def _tell(self, event: AgentTells, since: float) -> None:
         item_id = self._out.add_message("user" if event.is_callers else "system", event.text)

@@ -43,9 +43,12 @@ class Sayings:
             # The first may be asked for already: behind words that come before all, it is the second.
             self.drop(waiting[1 + waiting[0].comes_first])
 
-    def wanted_first(self, event: AgentSays, now: float) -> None:
-        """One more, in the place of words that were stopped: whoever was stopped has to say something."""
-        saying = Saying(event.say_id, event.words, now, is_answer=True, comes_first=True)
+    def wanted_first(self, event: AgentSays, since: float) -> None:
+        """One more, in the place of words that were stopped: whoever was stopped has to say something.
+
+        `since`: when the caller began to wait.
+        """
+        saying = Saying(event.say_id, event.words, since, is_answer=True, comes_first=True)
         self._debts.sayings.insert(0, saying)
 
     def tool_answered(self, call_id: str, asked: Saying | None) -> None:

@@ -76,7 +76,8 @@ class Stopping:
             )
         )
         if was_cut:
-            self._go_on(event, now)
+            # Who has heard nothing of it waits as before; what they have heard is the playout's to say.
+            self._go_on(event, now, now if response is None else response.since)
 
     def _response_of(self, item_id: str) -> LiveResponse | None:
         """The response that says an item; None for one that is over, and followed by another."""
@@ -133,12 +134,12 @@ class Stopping:
         if latest is not floor.greeting.response and not latest.has_called:
             floor.debts.owe_again(latest)
 
-    def _go_on(self, event: AnswerStopped, now: float) -> None:
+    def _go_on(self, event: AnswerStopped, now: float, since: float) -> None:
         """Words are said in its place, or the model makes another answer; unless nothing is to be said."""
         if event.says is not None:
-            self._floor.sayings.wanted_first(event.says, now)
+            self._floor.sayings.wanted_first(event.says, since)
         if event.tells:
             is_answered = event.is_answered and event.says is None
-            self._news.came(AgentTells(event.tells, is_answered=is_answered), now)
+            self._news.came(AgentTells(event.tells, is_answered=is_answered), now, since)
         elif event.says is None and event.is_answered:
-            self._floor.debts.owe_answer(now)
+            self._floor.debts.owe_answer(since)

@@ -60,9 +60,11 @@ class On(StrEnum):
     """A response that answers our ask."""
     THEIRS_BEGAN = "theirs_began"
     """A response of the server's own making."""
+    LATE_BEGAN = "late_began"
+    """A response that answers an ask of ours that was given up, and followed by another."""
     SILENCED = "silenced"
-    """We mute a response: it was overtaken before it was born, it ran away, a guardrail stopped it, or the
-    phone is lost."""
+    """We mute a response: it was overtaken or given up before it was born, it ran away, a guardrail stopped
+    it, or the phone is lost."""
     FINISHED = "finished"
     """response.done of the response that is in progress."""
     LET_GO = "let_go"
@@ -187,11 +189,16 @@ TABLE: Final[Mapping[On, Row]] = {
         {
             Next.NOTHING: Stays("it comes unasked"),
             Next.PROMISED: Next.NOTHING,
-            Next.ASKED: Stays("it is another one"),
+            Next.ASKED: Never("with an ask out it is taken for ours, unless it names another"),
             # Asked for before the caller spoke, and not begun by the time they stopped: the server has
             # dropped it.
             Next.BOTH: Next.NOTHING,
         },
+        dict.fromkeys(Now, Now.AUDIBLE),
+    ),
+    On.LATE_BEGAN: (
+        _SAYS_NOTHING_OF_CALLER,
+        _next("it brings nothing of what is to come"),
         dict.fromkeys(Now, Now.AUDIBLE),
     ),
     On.SILENCED: (
@@ -225,7 +232,11 @@ TABLE: Final[Mapping[On, Row]] = {
             Next.ASKED: Next.NOTHING,
             Next.BOTH: Next.PROMISED,
         },
-        _LATER,
+        {
+            Now.NOTHING: Stays("it says nothing of a response"),
+            Now.AUDIBLE: Never("nothing is asked for while one is, and one that is late is muted"),
+            Now.MUTED: Stays("it says nothing of the one in progress"),
+        },
     ),
     On.PROMISE_REFUSED: (
         {
