@@ -76,6 +76,15 @@ def test_one_worker_that_declines_is_told_with_its_reasons_and_its_neighbours() 
         assert line in told.splitlines()
 
 
+def test_a_worker_that_is_replaced_takes_no_new_calls_and_declines_none() -> None:
+    said: list[str] = []
+    assert tell_status(service(readiness(state="draining", is_replaced=True)), say=said.append)
+    assert said[0].splitlines()[:2] == [
+        "process    fa470dcc67e60458, draining",
+        "new calls  go to the worker that replaces it",
+    ]
+
+
 def test_a_worker_that_does_not_answer_keeps_nobody_from_hearing_the_others() -> None:
     """Its event loop hangs, or it has just been started. Where nobody listens nobody leaves."""
 

@@ -88,10 +88,10 @@ def tell_metrics(clients: Sequence[httpx.Client], *, say: Callable[[str], object
 
 def in_lines(one: Readiness) -> list[str]:
     """How one process stands."""
-    declines, models = ", ".join(one.declines_for), ", ".join(one.models_down)
+    models = ", ".join(one.models_down)
     lines = [
         ("process", f"{one.process}, {one.state}"),
-        ("new calls", f"are declined: {declines}" if declines else "are taken"),
+        ("new calls", _new_calls(one)),
         ("live calls", f"{one.live_calls}; {one.places_taken} of {one.places} places are taken"),
         ("spent", f"${one.spent_dollars_hour:.2f} in an hour, ${one.spent_dollars_day:.2f} in a day"),
         ("models", f"down: {models}" if models else "well"),
@@ -102,6 +102,12 @@ def in_lines(one: Readiness) -> list[str]:
         leaves = ", leaves" if other.is_leaving else ""
         lines.append(("beside it", f"{other.process}, live calls: {other.live_calls}{leaves}"))
     return [f"{name:<11}{told}" for name, told in lines]
+
+
+def _new_calls(one: Readiness) -> str:
+    if one.declines_for:
+        return f"are declined: {', '.join(one.declines_for)}"
+    return "go to the worker that replaces it" if one.is_replaced else "are taken"
 
 
 def readiness_of(client: httpx.Client) -> Readiness:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
     from callbridge.observe.feed import FeedItem
 
+WAITING_MAX: Final = 100
+"""Events that wait here for whoever reads them. Beyond that the service has them wait, and says when it is
+too many: a terminal that is stopped fills nobody's memory."""
+
 LOOK_S: Final = 1.0
 """After so much silence the reader is asked whether they want to wait any longer."""
 
@@ -57,7 +61,7 @@ def merged(places: int, read: Read) -> Iterator[Told]:
     Raises:
         ServiceError: nobody could be asked, or somebody was lost for good.
     """
-    attaching, news = Attaching(places), queue.SimpleQueue[Item | Event]()
+    attaching, news = Attaching(places), queue.Queue[Item | Event](WAITING_MAX)
     due = deque(attaching.handle(Begun(), time.monotonic()))
     while True:
         while due:
@@ -78,7 +82,7 @@ def merged(places: int, read: Read) -> Iterator[Told]:
             due += attaching.handle(told, time.monotonic())
 
 
-def _next(news: queue.SimpleQueue[Item | Event], deadline: float | None) -> Item | Event | Quiet:
+def _next(news: queue.Queue[Item | Event], deadline: float | None) -> Item | Event | Quiet:
     left_s = LOOK_S if deadline is None else max(0.0, min(LOOK_S, deadline - time.monotonic()))
     try:
         return news.get(timeout=left_s)

@@ -143,6 +143,8 @@ class Readiness(msgspec.Struct, frozen=True):
     places: int
     spent_dollars_hour: float
     spent_dollars_day: float
+    is_replaced: bool = False
+    """Whether it is a worker that leaves while the others go on: what is asked of it, they answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,7 @@ class _Control:
             places=desk.admission.limit(now),
             spent_dollars_hour=desk.spending.hour_microdollars(now) / 1_000_000,
             spent_dollars_day=desk.spending.day_microdollars(now) / 1_000_000,
+            is_replaced=desk.drain.others_go_on,
         )
         return _json(readiness, HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK)
 
