@@ -79,8 +79,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 asyncio.constants.DEBUG_STACK_DEPTH = 1  # type: ignore[misc]  # What else could set it?
-"""Of the stack that asyncio's debug mode notes for every callback: ten frames of it take a quarter of the
-time of the tests that run a loop."""
+"""Of the stack that asyncio's debug mode notes for every coroutine."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -156,9 +155,17 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def _patient(new_loop: LoopFactory) -> asyncio.AbstractEventLoop:
-    """A loop that does not log what took long: tests read the log, and a busy machine is no fault of ours."""
+    """A loop that does not log what took long: tests read the log, and a busy machine is no fault of ours.
+
+    Of asyncio's debug mode it keeps what finds faults: calls from another thread are refused, callbacks that
+    are coroutines too. It tells futures, tasks and callbacks that nobody debugs: each would note where it was
+    made, with the whole stack, which takes a quarter of the time of the tests that run a loop.
+    `python -X dev -m pytest` has them noted.
+    """
     loop = new_loop()
     loop.slow_callback_duration = math.inf
+    if not sys.flags.dev_mode:
+        loop.get_debug = lambda: False  # type: ignore[method-assign]  # The loop itself asks its own flag.
     return loop
 
 
