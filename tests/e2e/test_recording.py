@@ -96,7 +96,7 @@ async def test_a_recording_is_what_was_said_and_heard(
     wav = only_wav(tmp_path)
     worst_ms, said, heard = misaligned_ms(call.stream, wav)
     figures(f"a recording at {delay_ms} ms each way: the sides are {worst_ms:.1f} ms apart at the most")
-    assert worst_ms <= ALIGNED_MS + machine.late_ms
+    assert worst_ms <= ALIGNED_MS + machine.loop_late_ms
     assert said.missing_ms == 0
     assert heard.missing_ms <= 3 * ALIGNED_MS  # Where a piece ends no window is whole.
     _, true_agent = laid(call.stream)
@@ -130,7 +130,7 @@ async def test_a_line_that_stalls_moves_nothing(
             call = await running.call(CallerScript(steps))
     worst_ms, _, heard = misaligned_ms(call.stream, only_wav(tmp_path))
     figures(f"a recording over a line that stalls: the sides are {worst_ms:.1f} ms apart at the most")
-    assert worst_ms <= ALIGNED_MS + machine.late_ms
+    assert worst_ms <= ALIGNED_MS + machine.loop_late_ms
     assert heard.missing_ms <= 5 * ALIGNED_MS  # Where a piece ends no window is whole.
 
 

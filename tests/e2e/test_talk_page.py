@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Page
 
     from e2e.dev_runs import Dev
+    from machine import Machine
 
 pytestmark = pytest.mark.heavy
 
@@ -106,7 +107,9 @@ async def talk(
         yield running, on_page
 
 
-async def test_a_whole_call_by_microphone(tmp_path: Path, figures: Callable[[str], None]) -> None:
+async def test_a_whole_call_by_microphone(
+    tmp_path: Path, figures: Callable[[str], None], machine: Machine
+) -> None:
     """Greeted, answered, interrupted, put down by the agent; the model knows what the page has played."""
     async with talk(tmp_path, microphone(tmp_path / "said.wav")) as (running, on_page):
         await on_page.page.get_by_role("button", name="Call", exact=True).click()
@@ -133,12 +136,14 @@ async def test_a_whole_call_by_microphone(tmp_path: Path, figures: Callable[[str
     told = re.search(r"truncated_ms=\{item_\w+=(\d+)\}", output)
     assert told is not None, output
     figures(f"truncation in the page: {int(told[1]) - heard_ms:+.0f} ms of {heard_ms:.0f} ms")
-    assert abs(int(told[1]) - heard_ms) <= LATE_MS
     echoed = [event["name"] for event in events if event["event"] == "mark"]
     sent = [
         event["mark"] for event in events if event.get("mark") is not None and event["event"] == "message"
     ]
     assert echoed == sent, "every mark came back, in order"
+    apart_ms = abs(int(told[1]) - heard_ms)
+    # The service and the browser have processes of their own: the idle loop of the test tells of the machine.
+    machine.judge([f"{apart_ms:.0f} ms apart"] if apart_ms > LATE_MS else [], tolerates_ms=LATE_MS / 3)
 
 
 async def test_without_a_microphone_by_keyboard_alone(tmp_path: Path) -> None:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.usefixtures("nothing_left", "without_debugging"), pytest.mark.heavy]
 
 BOUND_MS = 60
+ATTEMPTS = 3
+"""A loop that both ends share is late once, by a module that is imported or by another process; a
+fault of ours spoils all."""
+
 SILENCE_MS = 300
 DELAYS_MS = (0, 60)
 AT = 1_790_000_000.0
@@ -69,12 +73,15 @@ def told(call: FinishedCall) -> CallStory:
 
 async def test_a_story_is_what_the_caller_lived(figures: Callable[[str], None], machine: Machine) -> None:
     """When each side was heard, how much of what, and how long they waited: to 60 ms."""
-    calls = await together(*map(place, DELAYS_MS))
-    faults = [
-        fault for call, delay_ms in zip(calls, DELAYS_MS, strict=True) for fault in judged(call, delay_ms)
-    ]
-    for fault in faults:
-        figures(fault)
+    for _ in range(ATTEMPTS):
+        calls = await together(*map(place, DELAYS_MS))
+        faults = [
+            fault for call, delay_ms in zip(calls, DELAYS_MS, strict=True) for fault in judged(call, delay_ms)
+        ]
+        for fault in faults:
+            figures(fault)
+        if not faults:
+            break
     machine.judge(faults, BOUND_MS / 3)
 
 
