@@ -46,6 +46,11 @@ class Module:
     def tree(self) -> ast.Module:
         return ast.parse(self.text)
 
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All of its tree: most rules look at each."""
+        return tuple(ast.walk(self.tree))
+
     @property
     def room(self) -> str:
         """`wire`, `call`, …; the package's own face is the room with no name."""
@@ -464,7 +469,7 @@ def readers_of_the_environment(modules: Iterable[Module]) -> list[str]:
         module.at(node.lineno)
         for module in modules
         if not is_within(module.name, READS_THE_ENVIRONMENT)
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if (isinstance(node, ast.Attribute) and node.attr in ENVIRONMENT)
         or (isinstance(node, ast.ImportFrom) and {alias.name for alias in node.names} & ENVIRONMENT)
     ]
@@ -495,7 +500,7 @@ def too_long(modules: Iterable[Module]) -> list[str]:
         length = len(module.text.splitlines())
         if length > MODULE_LINES_MAX:
             found.append(f"{module.name} has {length} lines")
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 if lines > FUNCTION_LINES_MAX:
@@ -524,7 +529,7 @@ def prints(modules: Iterable[Module]) -> list[str]:
     return [
         module.at(node.lineno)
         for module in modules
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Name) and node.id == "print"
     ]
 
@@ -546,7 +551,7 @@ def unmasked_telephones(modules: Iterable[Module]) -> list[str]:
     return [
         f"{module.at(node.lineno)} {keyword.arg}"
         for module in modules
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in LOGS
         for keyword in node.keywords
         if keyword.arg in TELEPHONES and "masked_number(" not in ast.unparse(keyword.value)
@@ -568,7 +573,7 @@ def unowned_tasks(modules: Iterable[Module]) -> list[str]:
     return [
         module.at(node.lineno)
         for module in modules
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if (isinstance(node, ast.Attribute) and _starts_an_unowned_task(node))
         or (isinstance(node, ast.ImportFrom) and {alias.name for alias in node.names} & _TASK_STARTERS)
     ]
@@ -978,7 +983,7 @@ def dead_names(modules: Iterable[Module]) -> list[str]:
         alias.name
         for module in modules
         if module.name in OF_USERS
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
@@ -1003,7 +1008,7 @@ def dead_names(modules: Iterable[Module]) -> list[str]:
 def _uses(module: Module) -> list[tuple[str, int]]:
     """Names that are read, with their lines. A package that only passes a name on does not use it."""
     found = []
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             found.append((node.id, node.lineno))
         elif isinstance(node, ast.Attribute):

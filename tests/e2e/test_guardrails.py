@@ -107,6 +107,11 @@ class Stopped:
     bad: list[Bad]
 
     @property
+    def is_in_step(self) -> bool:
+        """Whether each forbidden sentence was said and stopped: its trip is known by its place."""
+        return len(self.call.of(GuardrailTripped)) == len(self.bad)
+
+    @property
     def heard_ms(self) -> list[float]:
         """How much the caller heard of each forbidden sentence."""
         heard = {item.item_id: item.heard_ms for item in self.call.heard()}
@@ -177,6 +182,9 @@ def judged(
     when: str, stopped: list[Stopped], heard_ms_p95: float, figures: Callable[[str], None]
 ) -> list[str]:
     """What is wrong with these calls, in words."""
+    # A machine that stops for a moment puts a caller out of step with the script: no measure of ours.
+    if derailed := sum(not one.is_in_step for one in stopped):
+        return [f"{derailed} calls did not come to their {TRIPS_MAX} trips, {when}"]
     heard = [ms for one in stopped for ms in one.heard_ms]
     errors = [error for one in stopped for error in cut_errors_ms(one.call)]
     figures(
