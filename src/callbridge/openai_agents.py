@@ -6,10 +6,9 @@ makes an `Agent` of it that greets, hangs up, transfers, and lets the user's own
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from callbridge.agents.openai_agents.recognising import INSTALL, SDK
+from callbridge.agents.openai_agents.recognising import maker
 
 if TYPE_CHECKING:
     from callbridge.agents.openai_agents.hosting import guest
@@ -20,10 +19,4 @@ __all__ = ["guest"]
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        found: object = getattr(import_module("callbridge.agents.openai_agents.hosting"), name)
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] != SDK:
-            raise
-        raise ImportError(f"the OpenAI Agents SDK is not installed, or is too old: {INSTALL}") from error
-    return found
+    return maker()

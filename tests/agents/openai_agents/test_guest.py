@@ -109,6 +109,15 @@ def test_without_the_sdk_it_is_said_what_to_install(what: str, tmp_path: Path) -
     assert "pip install 'callbridge[openai-agents]'" in ran.stderr
 
 
+def test_an_old_sdk_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lacks a name that is imported: the module is imported anew, as in a process that has it."""
+    monkeypatch.delitem(sys.modules, "callbridge.agents.openai_agents.hosting")
+    monkeypatch.delitem(sys.modules, "callbridge.agents.openai_agents.host")
+    monkeypatch.delattr("agents.realtime.RealtimeModelEndOfStreamEvent")
+    with pytest.raises(AgentError, match=r"or is too old: pip install 'callbridge\[openai-agents\]'"):
+        roster_of(agent())
+
+
 # --- Checked ------------------------------------------------------------------------------------------
 
 

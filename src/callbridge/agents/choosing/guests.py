@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from callbridge.agents.agent import Agent
 from callbridge.agents.fault import AgentError, AgentFault
-from callbridge.agents.openai_agents.recognising import is_guest
+from callbridge.agents.openai_agents.recognising import is_guest, maker
 from callbridge.agents.tools.schema import ToolError
 
 
@@ -25,11 +25,8 @@ class Guests:
         if not is_guest(value):
             return None
         if id(value) not in self._made:
-            # With the SDK, which is an extra.
-            from callbridge.agents.openai_agents.hosting import guest  # noqa: PLC0415 - see the line above
-
             try:
-                self._made[id(value)] = guest(value)
-            except (AgentFault, ToolError) as error:
+                self._made[id(value)] = maker()(value)
+            except (AgentFault, ToolError, ImportError) as error:
                 raise AgentError(str(error)) from error
         return self._made[id(value)]
