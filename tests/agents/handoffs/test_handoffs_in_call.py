@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, computed_field
 from structlog.testing import capture_logs
 
 from callbridge import (
@@ -311,6 +311,46 @@ async def test_a_handoff_by_code_that_cannot_be_is_refused() -> None:
             hand_to("Billing.eu", given=Other())
         assert "It did not lead to sales" in await call.call("complain", bill=7)
     assert [fact for fact in call.facts if isinstance(fact, AgentChanged)] == []
+
+
+class Bill(BaseModel):
+    """By another name than the model of a call has for it."""
+
+    number: int = Field(alias="bill-number")
+
+    @computed_field  # type: ignore[prop-decorator]  # As pydantic's own documentation has it.
+    @property
+    def is_old(self) -> bool:
+        return self.number < 10
+
+
+class Sealed(BaseModel):
+    """It has no JSON form."""
+
+    bill: Any
+
+
+async def test_what_is_passed_has_the_form_in_which_a_model_passes_it() -> None:
+    passed: list[Bill] = []
+
+    async def noted(given: Bill) -> None:
+        passed.append(given)
+
+    desk, _ = desk_and_billing(input_type=Bill, on_handoff=noted)
+    handing(desk, HandTo("Billing.eu", given=Bill.model_validate({"bill-number": 7})))
+    async with flow_call(desk) as call:
+        assert (await call.call("complain", bill=7))["assistant"] == "Billing.eu"
+    assert [one.number for one in passed] == [7]
+
+
+@pytest.mark.parametrize("given", [{"bill": 7}, Sealed(bill=object())])
+async def test_what_cannot_be_passed_costs_no_call(given: Any) -> None:
+    desk, _ = desk_and_billing(input_type=Why)
+    handing(desk, HandTo("Billing.eu", given=given))
+    async with flow_call(desk) as call:
+        assert "It did not lead to Billing.eu" in await call.call("complain", bill=7)
+        with pytest.raises(ValueError, match="given="):
+            call.agent.call.hand_to("Billing.eu", given=given)
 
 
 async def test_who_was_handed_over_meanwhile_is_not_handed_on() -> None:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 import structlog
+from pydantic import BaseModel
 
 from callbridge.agents.handoffs.graph import agents_from, handoffs_of
 from callbridge.agents.handoffs.handoff import HANDOFF_S, WORK
 from callbridge.agents.handoffs.one_agent import OneAgent
-from callbridge.agents.handoffs.words import error_in, handed_over, not_run
+from callbridge.agents.handoffs.words import did_not_lead, error_in, handed_over, not_run
 from callbridge.agents.tools.given import GivenTool
 from callbridge.agents.tools.tool import Manner, ToolRefused, ToolResult
 from callbridge.call import agent_facts, facts
@@ -28,8 +29,6 @@ from callbridge.call import wants as w
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator, Sequence
-
-    from pydantic import BaseModel
 
     from callbridge.agents.agent import Agent
     from callbridge.agents.context import About, Call
@@ -336,9 +335,13 @@ class HandoffsInCall:
             is_told: whether its answer is told to the model by itself.
         """
         asked = _BY_CODE.doing(partial(self._asked_by_code, one))
-        result = await asked.answer_async(_arguments(wanted, because), call)
+        try:
+            arguments = _arguments(wanted, because)
+        except ToolRefused as refused:
+            return did_not_lead(wanted, str(refused))
+        result = await asked.answer_async(arguments, call)
         if why := error_in(result):
-            return ToolResult(f"It did not lead to {str(wanted)[:40]}: {why}")
+            return did_not_lead(wanted, why)
         if is_told:
             return result
         self.answered(one, WORK, result)
@@ -359,10 +362,27 @@ class HandoffsInCall:
 
 
 def _json_of(wanted: HandTo) -> dict[str, Any]:
-    return {} if wanted.given is None else wanted.given.model_dump(mode="json")
+    """What is passed, as the model of a call would pass it.
+
+    Raises:
+        ToolRefused: it has no such form.
+    """
+    given: object = wanted.given  # A user may have written anything.
+    if given is None:
+        return {}
+    if not isinstance(given, BaseModel):
+        raise ToolRefused(f"given= is a {type(given).__name__}, and no pydantic model")
+    try:
+        return given.model_dump(mode="json", by_alias=True, round_trip=True)
+    except ValueError as error:
+        raise ToolRefused(f"the {type(given).__name__} in given= has no JSON form") from error
 
 
 def _arguments(wanted: HandTo, because: str) -> str:
-    """How it stands in the record."""
+    """How it stands in the record.
+
+    Raises:
+        ToolRefused: what is passed has no JSON form.
+    """
     what = {"to": str(wanted), "say": wanted.say, "because": because, "given": _json_of(wanted)}
     return json.dumps({name: value for name, value in what.items() if value})

@@ -46,6 +46,11 @@ def of_who_was_left(result: ToolResult) -> ToolResult:
     return ToolResult(output, result.outcome, is_momentary=result.is_momentary)
 
 
+def did_not_lead(to: str, why: str) -> ToolResult:
+    """What is told of a tool that was to hand the caller over, and has not."""
+    return ToolResult(f"It did not lead to {to[:40]}: {why}")
+
+
 def error_in(result: ToolResult) -> str:
     """Why something was not done, in words; empty where it was."""
     return "" if result.outcome.is_answer else str(json.loads(result.output)["error"])
