@@ -257,8 +257,9 @@ class Call(Generic[ValuesT]):
     def hand_to(self, name: str, words: str = "", *, given: BaseModel | None = None) -> None:
         """Hands the caller over to another agent, within the call: one of the `handoffs` of the present one.
 
-        In a tool, `return HandTo("billing")` does the same, and the model waits for it; here it is done as
-        soon as it is on disk that it begins. The function of the `Handoff` runs before, and may refuse it;
+        It is done as soon as it is on disk that it begins. The present agent ends what it is saying, and says
+        nothing about a tool that has called this: the other one speaks next, as behind a tool that answers
+        with `HandTo("billing")`. The function of the `Handoff` runs before, and may refuse it;
         whether the model may ask for it (`is_enabled`) makes no difference. Where it does not come about, the
         model is told why.
 

@@ -344,11 +344,15 @@ class AgentInCall:
                 return instead
             tool = self._handoffs.of_one(owner, tool)
         result = await self._tools.run(tool, asked, is_kept=is_kept)
+        if asked.is_ours:
+            owner.wants.ended(asked.call_id)
         if not self._handoffs.has_left(owner):
             result = await self._led_on(owner, result, asked)
         if self._handoffs.has_left(owner):
             result = of_who_was_left(result)
+        result = self._handoffs.held_back(owner, result)  # What has run may have handed over.
         self._ended(owner, asked, result)
+        result = self._handoffs.held_back(owner, result)  # Or a step to which its answer has led.
         return replace(result, is_momentary=result.is_momentary or tool.manner.is_momentary)
 
     async def _instead_of(

@@ -54,7 +54,7 @@ class MenuInCall:
         if tool in self.works and result.output not in {"", "null"}:
             text = f"[The caller pressed {tool[-1]}. {result.output}]"
             # The goodbye of a call that is to end speaks about it.
-            self._wants.add(AgentTells(text, is_answered=result.wish is None))
+            self._wants.add(AgentTells(text, is_answered=result.wish is None and not result.is_quiet))
 
     def pressed(self, _keys: str) -> str | None:
         """Several keys are no menu."""

@@ -97,14 +97,23 @@ class OwnWants(Wants):
 
     def __init__(self, wants: Wants) -> None:
         vars(self).update(vars(wants))  # The queues themselves.
-        self._works: set[str] = set()
+        self._works: dict[str, str] = {}
+        """The names of those that have not ended, by their ids."""
 
     def add(self, wanted: Wanted) -> None:
         """One more."""
         if isinstance(wanted, w.WorkAsked):
-            self._works.add(wanted.call_id)
+            self._works[wanted.call_id] = wanted.name
         super().add(wanted)
 
     def has_asked(self, work_id: str) -> bool:
-        """Whether this agent has asked for a work."""
+        """Whether this agent has asked for a work that has not ended."""
         return work_id in self._works
+
+    def awaits(self, work: str) -> bool:
+        """Whether it has asked for one of this name that has not ended."""
+        return work in tuple(self._works.values())  # In one step: another thread may ask for one.
+
+    def ended(self, work_id: str) -> None:
+        """A work has ended, perhaps one of this agent's."""
+        self._works.pop(work_id, None)

@@ -23,6 +23,7 @@ from callbridge import (
     Step,
     ToolRefused,
     Transfer,
+    answered,
     asked,
     tool,
 )
@@ -241,22 +242,60 @@ async def test_a_key_hands_over_and_the_other_agent_is_told_so(how: str) -> None
     desk, _ = desk_and_billing()
 
     @desk.key("2")
-    def to_billing(call: Call) -> HandTo | None:
+    def to_billing(call: Call) -> str:
         if how == "by what it answers":
             return HandTo("Billing.eu")
         call.hand_to("Billing.eu")  # In a thread.
-        return None
+        return "They want to pay."
 
     async with flow_call(desk) as call:
         await call.agent.prepare("", "")
         await call.happen(KeysPressed("2", turn=1, is_menu=True))
         await call.settle()
         assert call.agent.agent_on == "Billing.eu"
-        (told,) = [one for one in call.wanted if isinstance(one, AgentTells)]
+        *of_key, told = [one for one in call.wanted if isinstance(one, AgentTells)]
         assert "you are Billing.eu" in told.text
         assert told.is_answered
+        assert [one.is_answered for one in of_key] == ([False] if how == "by the call" else [])
         await call.call("transfer_to_desk")
     assert call.works == [work_of("2"), *([WORK] if how == "by the call" else [])]
+
+
+async def test_the_agent_that_is_left_says_nothing_of_a_tool_that_hands_over_by_the_call() -> None:
+    """Or of one whose answer leads to a step that does. The other one speaks, or this one says why not."""
+    is_closed = False
+
+    def may_refuse() -> None:
+        if is_closed:
+            raise ToolRefused("billing is closed")
+
+    billing = Agent(name="Billing.eu")
+    flow = Flow(
+        Step("welcome", go=[answered("look_up", to="pay", when=lambda bill: bill == 8)]),
+        Step("pay", hand_to="Billing.eu"),
+    )
+
+    def look_up(bill: int, call: Call) -> int:
+        """Look a bill up."""
+        if bill == 7:
+            call.hand_to("Billing.eu")
+        return bill
+
+    handoff = Handoff(billing, on_handoff=may_refuse)
+    desk = Agent(name="desk", tools=[look_up], flow=flow, handoffs=[handoff])
+    billing.handoffs[:] = [desk]
+    async with flow_call(desk) as call:
+        for bill, who in ((7, "Billing.eu"), (8, "Billing.eu"), (7, DESK), (6, DESK)):
+            is_closed = who == DESK
+            call.wanted.clear()
+            result = await call.run("look_up", f'{{"bill": {bill}}}')
+            assert (result.output, result.is_quiet) == (str(bill), bill != 6)
+            assert call.agent.agent_on == who
+            told = [one.is_answered for one in call.wanted if isinstance(one, AgentTells)]
+            assert told == ([True] if result.is_quiet else [])
+            if who != DESK:
+                await call.speak()
+                await call.call("transfer_to_desk")
 
 
 async def test_a_step_of_a_flow_hands_over_once_and_stands_there_when_the_caller_is_back() -> None:
@@ -362,8 +401,9 @@ async def test_who_was_handed_over_meanwhile_is_not_handed_on() -> None:
         call.agent.call.hand_to("Billing.eu")
         call.agent.call.hand_to("sales")
         await call.settle()
-        *_, told = [one for one in call.wanted if isinstance(one, AgentTells)]
+        came, told = [one for one in call.wanted if isinstance(one, AgentTells)]
     assert call.agent.agent_on == "Billing.eu"
+    assert came.is_answered, "or nobody would speak"
     assert ("handed over already" in told.text, told.is_answered) == (True, False)
 
 

@@ -127,8 +127,10 @@ async def walk(deeds: list[Deed], cuts: set[int]) -> list[Any]:
             elif number % 5 == 4:  # Two at once.
                 await asyncio.gather(call.run(tool, arguments), call.run("transfer_to_desk", "{}"))
             else:
+                wanted = len(call.wanted)
                 result = await call.run(tool, arguments)
                 assert tool in had or not result.outcome.is_answer
+                assert not result.is_quiet or any(map(is_answer, call.wanted[wanted:])), "nobody would speak"
             if number in cuts:
                 before = stands(call)
                 facts += call.facts
@@ -138,6 +140,11 @@ async def walk(deeds: list[Deed], cuts: set[int]) -> list[Any]:
                 await call.begin()
                 assert stands(call) == before
         return facts + call.facts
+
+
+def is_answer(want: object) -> bool:
+    """Whether somebody speaks because of it."""
+    return bool(getattr(want, "is_answered", False) or getattr(want, "is_answer", False))
 
 
 def changes_in(facts: list[Any]) -> list[tuple[str, str]]:

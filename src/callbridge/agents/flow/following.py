@@ -334,14 +334,13 @@ class FlowInCall:
         return list(tools.values())
 
     def _request_tool(self, step: Step, way: t.OnRequest) -> GivenTool:
-        def go(arguments: dict[str, Any], _call: Call[Any]) -> ToolResult:
+        def go(arguments: dict[str, Any], _call: Call[Any]) -> dict[str, str]:
             self._refuse_from(step)
             if arguments:
                 raise ToolRefused(f"{way.tool} takes no arguments")
             if not self._take(way):
                 raise ToolRefused(HALTED)
-            # Where another agent goes on with the caller, that one speaks.
-            return ToolResult(json.dumps({"step": way.to}), is_quiet=bool(self._step.hand_to))
+            return {"step": way.to}
 
         return GivenTool(way.tool, f"Call this when {way.description}.", _NO_ARGUMENTS, go, _HERE)
 

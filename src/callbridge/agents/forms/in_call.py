@@ -154,7 +154,8 @@ class FormInCall:
             is_certain = result.outcome not in _IN_DOUBT
             self._wants.add(w.AgentTells(words.not_done(self._plan, result.output, is_certain=is_certain)))
         elif result.output != "null":
-            self._wants.add(w.AgentTells(words.outcome(self._plan, result.output)))
+            told = words.outcome(self._plan, result.output)
+            self._wants.add(w.AgentTells(told, is_answered=not result.is_quiet))
         elif is_capture:
             self._wants.add(w.AgentTells(words.outcome(self._plan, "it is passed on."), is_answered=False))
 

@@ -9,7 +9,7 @@ back.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -321,6 +321,14 @@ class HandoffsInCall:
             self._wants.add(w.AgentTells(text, is_answered=not self.has_left(one)))
         else:
             self._wants.add(w.AgentTells(f"[{result.output}]", is_answered=not result.is_quiet))
+
+    def held_back(self, one: OneAgent, result: ToolResult) -> ToolResult:
+        """What a tool of an agent has ended with, while code of that one hands the caller over.
+
+        The model does not speak about it: the other agent goes on, or it is told why that has not come about.
+        """
+        is_coming = one.wants.awaits(WORK) and not self.has_left(one)
+        return replace(result, is_quiet=True) if is_coming else result
 
     async def hand_to(
         self, one: OneAgent, wanted: HandTo, because: str, call: Call[Any], *, is_told: bool
