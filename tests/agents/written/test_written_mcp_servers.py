@@ -112,6 +112,7 @@ def test_a_table_has_the_keys_that_python_has(make: Any, table: type[Written]) -
     [
         ('"Bearer ${ORDERS_KEY}"', '"Bearer ok"', "mcp_servers[1].headers.Authorization: keep the secret in"),
         ("${ORDERS_KEY}", "${NO_KEY}", "line 7, mcp_servers[1].headers.Authorization: NO_KEY must be set in"),
+        ("Authorization =", 'X-Shop-Key = "sk", Authorization =', "headers.X-Shop-Key: keep the secret in"),
         ('"${TILL_KEY}"', '"tk-live-1"', "mcp_servers[2].env.TILL_KEY: keep the secret in the environment"),
         ('"harbour"]', '"${TILL_KEY}"]', "line 16, mcp_servers[2].args: no secret stands in an argument"),
         ('"${STOCK_TOKEN}"', '"st-live-1"', "mcp_servers[3].authorization: keep the secret"),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from callbridge.agents.written.workshop import Workshop
 
 _SECRET_NAME: Final = re.compile(r"(key|token|secret|password)$", re.IGNORECASE)
-"""A variable that is called so is a secret. In the file everybody would read it who reads the agent."""
+"""What is called so is a secret. In the file everybody would read it who reads the agent."""
 
 _NAMED: Final = re.compile(r"(MCP server [^:,]*|McpServer\.\w+)[:,] ")
 """Which one it is: the fault has its table and its line already."""
@@ -62,10 +62,15 @@ def _server_of(workshop: Workshop, path: KeyPath, one: WrittenServer) -> McpServ
 def _headers(workshop: Workshop, path: KeyPath, one: WrittenAddress | WrittenOfTheModel) -> dict[str, str]:
     if names_a_secret(one.url):
         workshop.fault((*path, "url"), "an address is shown: no secret stands there; give it in `headers`")
-    return {name: workshop.header(path, name, value) for name, value in one.headers.items()}
+    return {name: _header(workshop, path, name, value) for name, value in one.headers.items()}
+
+
+def _header(workshop: Workshop, path: KeyPath, name: str, value: str) -> str:
+    if _SECRET_NAME.search(name):
+        return workshop.secret((*path, "headers", name), value)
+    return workshop.header(path, name, value)
 
 
 def _variable(workshop: Workshop, path: KeyPath, name: str, value: str) -> str:
     where = (*path, "env", name)
-    is_secret = _SECRET_NAME.search(name) is not None
-    return workshop.secret(where, value) if is_secret else workshop.filled(where, value)
+    return workshop.secret(where, value) if _SECRET_NAME.search(name) else workshop.filled(where, value)
