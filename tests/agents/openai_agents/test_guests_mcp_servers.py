@@ -14,6 +14,7 @@ pytest.importorskip("agents.realtime", reason="the OpenAI Agents SDK is an extra
 from agents import RunContextWrapper, function_tool
 from agents.mcp import MCPServer
 from agents.realtime import RealtimeAgent
+from mcp import MCPError
 from mcp.types import Tool
 from structlog.testing import capture_logs
 
@@ -143,7 +144,8 @@ async def test_one_that_hangs_or_floods_has_bounds(monkeypatch: pytest.MonkeyPat
     async with Process(shop, many) as process:
         link = process.connections.link_of(SdkServer(many))
         assert link is not None
-        assert (len(link.left_out), link.left_out[0]) == (9, "long")
+        assert (len(link.left_out), link.left_out[0].partition(":")[0]) == (9, "long")
+        assert len(link.tools) == TOOLS_MAX
         shop.hangs = True
         names = await process.tools_of(agent(shop, many))
     assert names == [*(f"many_{number}" for number in range(1, TOOLS_MAX + 1)), "weather"]
@@ -184,6 +186,21 @@ async def test_a_function_of_the_users_gets_the_users_agent() -> None:
     theirs = RealtimeAgent[Any](name="Shop", instructions=instructions, mcp_servers=[Shop()])
     await sharing(theirs, Connections()).get_system_prompt(RunContextWrapper(None))
     assert given[0] is theirs
+
+
+async def test_what_names_and_words_of_a_server_may_hold_is_shown_nowhere() -> None:
+    """The SDK calls it by its address. What a tool is called, and what an error says, may be anything."""
+    shop = Shop("streamable_http: https://me:pw-1@shop.example/key-2/mcp?key=key-3")
+    shop.listed[0].name = "\x1b[31m" + "z" * 900
+    (found,) = await ask_mcp_servers(Roster({"desk": guest(agent(shop))}))
+    assert found.what == (rf"MCP server streamable_http: https://shop.example has \x1b[31m{'z' * 59}")
+
+    async def refuses() -> Any:
+        raise MCPError(-32603, "no such key: key-4")
+
+    shop.session = SimpleNamespace(list_tools=refuses)
+    (found,) = await ask_mcp_servers(Roster({"desk": guest(agent(shop))}))
+    assert found.what.endswith(": it has answered with an error of its own (code -32603)")
 
 
 async def test_they_are_shown_and_asked_like_ours() -> None:

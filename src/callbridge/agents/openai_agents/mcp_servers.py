@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -47,6 +48,14 @@ LISTED_WITHIN_S: Final = 5.0
 """What it has when a session wants its tools: a call that begins, or is handed over."""
 
 REASON_MAX: Final = 300
+NAME_MAX: Final = 64
+"""Characters of a name that the user, the SDK or the server has given: as logs and commands have it."""
+
+NAMED_MAX: Final = 10
+"""Tools that one line of the log names; of the rest it has the number."""
+
+_ADDRESS: Final = re.compile(r"(?<=://)(?:[^/?#\s]*@)?([^/?#\s]*)\S*")
+"""The SDK calls a server that has no name by its address, all of it. A key may stand behind its host."""
 
 _TOO_MUCH: Final = (
     f"a server may have {TOOLS_MAX} tools, each with {DEFINITION_BYTES_MAX // 1024} KiB, and "
@@ -55,6 +64,13 @@ _TOO_MUCH: Final = (
 
 _MCP_ERRORS: Final = frozenset({"MCPError", "McpError"})
 """As the two versions of the package call what a server answers in place of a result."""
+
+_OF_CODES: Final = {
+    -32000: "the connection broke off",
+    -32001: "it has not answered in time",
+    408: "it has not answered in time",
+}
+"""What the package itself says so. All other codes are the server's own, and so are their words."""
 
 _log = structlog.get_logger()
 
@@ -67,27 +83,27 @@ class SdkServer:
 
     @property
     def name(self) -> str:
-        """As logs have it."""
-        return self.of.name
+        """As logs and commands have it."""
+        return _ADDRESS.sub(r"\1", self.of.name)[:NAME_MAX]
 
     def link(self) -> SdkLink:
         """A connection with it, not opened yet. A session asks by itself which tools there are."""
-        return SdkLink(self.of)
+        return SdkLink(self)
 
 
 class SdkLink:
     """The connection with one of them. For one event loop.
 
     Args:
-        server: the user's object.
+        server: which.
     """
 
-    def __init__(self, server: MCPServer) -> None:
-        self._server, self.name = server, server.name
+    def __init__(self, server: SdkServer) -> None:
+        self._server, self.name = server.of, server.name
         self.tools: tuple[Any, ...] = ()
-        """As it listed them when it was last asked, before any filter."""
+        """Those that a session may get, as it listed them when it was last asked, before any filter."""
         self.left_out: tuple[str, ...] = ()
-        """Those of them that no session gets."""
+        """Those that none gets, each with the reason."""
         self.trouble = "it has not answered yet"
         """Why it is not there; empty while it is."""
         self.tried = asyncio.Event()
@@ -128,16 +144,12 @@ class SdkLink:
         """Asks which tools it has: not by the object's own method, which may answer from memory."""
         session = getattr(self._server, "session", None)
         listed = await self._server.list_tools() if session is None else (await session.list_tools()).tools
-        self.tools, self.trouble = tuple(listed), ""
-        left_out = tuple(tool.name for tool in set_apart(listed)[1])
+        taken, too_much = set_apart(listed)
+        self.tools, self.trouble = tuple(taken), ""
+        left_out = tuple(f"{tool.name[:NAME_MAX]}: {_TOO_MUCH}" for tool in too_much)
         if left_out and left_out != self.left_out:
-            _log.warning(
-                "mcp_tools_left_out",
-                server=self.name,
-                tools=left_out[:10],
-                count=len(left_out),
-                why=_TOO_MUCH,
-            )
+            named = list(left_out[:NAMED_MAX])
+            _log.warning("mcp_tools_left_out", server=self.name, tools=named, count=len(left_out))
         self.left_out = left_out
         self.tried.set()
 
@@ -241,7 +253,15 @@ def _in_words(error: BaseException) -> str:
             return f"there is no such program or folder{f': {error.filename}' if error.filename else ''}"
         case OSError():
             return f"it cannot be reached or started: {error.strerror or type(error).__name__}"
-        case _ if isinstance(error, UserError) or type(error).__name__ in _MCP_ERRORS:
+        case UserError():  # The SDK's own words, which keep addresses and keys out of them.
             return str(error)[:REASON_MAX]
+        case _ if type(error).__name__ in _MCP_ERRORS:
+            return _of_code(error)
         case _:
             return type(error).__name__
+
+
+def _of_code(error: BaseException) -> str:
+    """What a server has answered in place of a result. Its words may have in them what it was told."""
+    code = getattr(getattr(error, "error", error), "code", None)
+    return _OF_CODES.get(code, f"it has answered with an error of its own (code {code})")

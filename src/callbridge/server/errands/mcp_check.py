@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 NAMED_MAX: Final = 12
 """Tools that are named; of the rest there is a count."""
 
+_NAME_MAX: Final = 64
+"""Characters of a name. A server of ours has it within that already, one of somebody else's agent has not."""
+
 
 async def ask_mcp_servers(roster: Roster) -> list[Finding]:
     """What there is to say of each that callbridge connects to; nothing where there is none."""
@@ -58,7 +61,7 @@ async def _asked(server: AnyServer) -> Finding:
 
 
 def _finding(link: Link) -> Finding:
-    name, tools = link.name, [tool.name for tool in link.tools]
+    name, tools = escaped(link.name), [escaped(tool.name[:_NAME_MAX]) for tool in link.tools]
     if link.trouble:
         return warning(
             f"MCP server {name} is not there: {escaped(link.trouble)}",  # It may have printed anything.
@@ -70,5 +73,5 @@ def _finding(link: Link) -> Finding:
         return ok(found)
     return warning(
         f"{found}; left out: {escaped('; '.join(link.left_out[:NAMED_MAX]))}",
-        "Choose with tools=, or have the server correct them.",
+        "Choose some of them, or have the server correct them.",
     )
