@@ -42,6 +42,8 @@ def without_rests(monkeypatch: pytest.MonkeyPatch) -> None:
 class Shop(MCPServer):
     """A server of a user's own class, and what was done to it."""
 
+    __hash__ = None  # type: ignore[assignment]  # As in a dataclass.
+
     def __init__(self, name: str = "shop", tools: int = 1, *, is_down: bool = False) -> None:
         super().__init__()
         self._name, self.is_down = name, is_down

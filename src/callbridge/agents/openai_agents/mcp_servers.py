@@ -75,11 +75,17 @@ _OF_CODES: Final = {
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SdkServer:
-    """One of them. It is the same wherever the same object stands."""
+    """One of them. It is the same wherever the same object stands, whatever that says it equals."""
 
     of: MCPServer
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SdkServer) and other.of is self.of
+
+    def __hash__(self) -> int:
+        return id(self.of)
 
     @property
     def name(self) -> str:
