@@ -269,5 +269,5 @@ def _in_words(error: BaseException) -> str:
 
 def _of_code(error: BaseException) -> str:
     """What a server has answered in place of a result. Its words may have in them what it was told."""
-    code = getattr(getattr(error, "error", error), "code", None)
+    code: Any = getattr(getattr(error, "error", error), "code", None)
     return _OF_CODES.get(code, f"it has answered with an error of its own (code {code})")
