@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
-WORD = noise(random.Random(1), 400)
+WORD = noise(random.Random(1), 600)
 HEARD = WaitForAgent(quiet_ms=200)
 
 
@@ -115,7 +115,9 @@ async def test_who_had_the_call_has_it_on_another_stream() -> None:
         return []
 
     line = Line(cut, from_media=170)
-    caller = CallerScript([HEARD, Say(WORD), HEARD, Pause(1500), Say(WORD), HEARD, HangUp()])
+    caller = CallerScript(
+        [WaitForAgent(), Say(WORD), WaitForAgent(), Pause(1500), Say(WORD), WaitForAgent(), HangUp()]
+    )
     async with line.opened():
         environment = {"PUBLIC_BASE_URL": line.url}
         async with stack(script, agent=guest(front, events=events), environment=environment) as running:
