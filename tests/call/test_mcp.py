@@ -48,9 +48,9 @@ def ended(
     return a.Note(Remembered(kept)), a.Note(used)
 
 
-def request() -> rt.OutputItemDone:
+def request(item_id: str = "mcpr_1") -> rt.OutputItemDone:
     """The server wants to know whether a tool may be run."""
-    item = rt.Item("mcpr_1", "mcp_approval_request", name="stock", server_label="till", arguments=ASKED)
+    item = rt.Item(item_id, "mcp_approval_request", name="stock", server_label="till", arguments=ASKED)
     return rt.OutputItemDone(item, "answer")
 
 
@@ -212,6 +212,17 @@ class TestApprovals:
         used = [one.fact for one in outputs if isinstance(one, a.Note) and isinstance(one.fact, ToolUsed)]
         assert [(fact.name, fact.outcome) for fact in used] == [("till_stock", ToolOutcome.REFUSED)]
 
+    def test_of_two_calls_that_are_the_same_one_was_not_allowed_yet(self) -> None:
+        """The other one may have run: the next session must not believe that neither has."""
+        book = v.answering(v.greeted())
+        book.rig.feed(*begins("answer"), request(), McpDecided("mcpr_1", is_given=True))
+        book.rig.feed(*begins("answer", "mcp_2"), request("mcpr_2"))
+        outputs = book.rig.feed(v.error("session_expired"))
+        used = [one.fact for one in outputs if isinstance(one, a.Note) and isinstance(one.fact, ToolUsed)]
+        outcomes = [fact.outcome for fact in used if fact.name == "till_stock"]
+        assert len(outcomes) == 2
+        assert set(outcomes) == {ToolOutcome.CANCELLED, ToolOutcome.REFUSED}
+
     def test_a_call_may_be_written_behind_its_approval(self) -> None:
         """It has begun, so nobody asks for it; one answer is asked for behind it."""
         book = v.answering(v.greeted())
@@ -242,19 +253,24 @@ class TestApprovals:
         assert book >> McpDecided("mcpr_1", is_given=True) << decides(Id(), approve=True)
         assert book >> deadline(Timer.MCP) << v.ask()
 
-    def test_what_nobody_decides_is_refused(self) -> None:
-        book = self.asked()
+    @pytest.mark.parametrize("is_written", [False, True])
+    def test_what_nobody_decides_is_refused(self, *, is_written: bool) -> None:
+        """And nothing else is said of it: a call that was written before has not run."""
+        book = self.written() if is_written else self.asked()
         outputs = [
             output
             for _, _, found in book.rig.wakes(book.rig.seconds + LIMITS.tool_timeout_s + 0.1)
             for output in found
         ]
-        answers = [
+        told = [
             output.command.item
             for output in outputs
             if isinstance(output, a.SendToModel) and isinstance(output.command, commands.CreateItem)
         ]
-        assert [item.approve for item in answers if isinstance(item, commands.McpApproval)] == [False]
+        assert [item.approve for item in told if isinstance(item, commands.McpApproval)] == [False]
+        assert len(told) == 1
+        used = [one.fact for one in outputs if isinstance(one, a.Note) and isinstance(one.fact, ToolUsed)]
+        assert [fact.outcome for fact in used] == [ToolOutcome.REFUSED] * is_written
 
     def test_where_nobody_can_decide_the_caller_does_not_wait(self) -> None:
         """The agent whose server it is has handed the caller over meanwhile."""

@@ -269,16 +269,16 @@ class McpCalls:
 
     def add_due(self, due: dict[Timer, float], timer: Timer) -> None:
         """Adds when the first of them is not waited for any longer."""
-        times = [running.until for running in self._tools.running.values() if running.is_theirs]
+        times = [running.until for running in self._allowed()]
         times += [approval.until for approval in self._tools.approvals.values()]
         if times:
             due[timer] = min(times)
 
     def expired(self, now: float) -> None:
         """The time of one of them has come."""
-        for item_id, running in tuple(self._tools.running.items()):
-            if running.is_theirs and running.until <= now:
-                self._is_late(item_id, running, now)
+        for running in self._allowed():
+            if running.until <= now:
+                self._is_late(running.call_id, running, now)
         for request_id, approval in tuple(self._tools.approvals.items()):
             if approval.until > now:
                 continue
@@ -287,6 +287,11 @@ class McpCalls:
                 self._owe(request_id, approval.cause, approval.since, now, is_there=True)
             else:
                 self._decide(request_id, "nobody has decided in time", now, is_given=False)
+
+    def _allowed(self) -> list[Running]:
+        """The calls that may run: the time of one that waits for its approval has not begun."""
+        tools = self._tools
+        return [one for one in tools.running.values() if one.is_theirs and tools.request_for(one) is None]
 
     def _is_late(self, item_id: str, running: Running, now: float) -> None:
         """It is done and does not say what came of it, or is not done in time."""

@@ -237,17 +237,25 @@ class ToolCalls:
         What it was not allowed to run yet has not run. Answers since when the caller waits for any of it;
         None where nothing was lost.
         """
-        waiting = [approval for approval in self.approvals.values() if not approval.is_given]
         since = [approval.since for approval in self.approvals.values()]
-        self.approvals.clear()
         for running in [one for one in self.running.values() if one.is_theirs]:
             since.append(running.since)
             took_ms = round((self._out.now - running.began_at) * 1000)
-            tool, output, outcome = running.tool, NOT_KNOWN, ToolOutcome.CANCELLED
-            if any(one.is_for(tool.name, tool.arguments, running.cause) for one in waiting):
+            output, outcome = NOT_KNOWN, ToolOutcome.CANCELLED
+            if (request_id := self.request_for(running)) is not None:
+                del self.approvals[request_id]  # Of two calls that are the same it speaks for one.
                 output, outcome = _NOT_ALLOWED_YET, ToolOutcome.REFUSED
-            self.finish(ToolFinished(running.call_id, tool.name, output, took_ms, outcome=outcome))
+            self.finish(ToolFinished(running.call_id, running.tool.name, output, took_ms, outcome=outcome))
+        self.approvals.clear()
         return min(since, default=None)
+
+    def request_for(self, running: Running) -> str | None:
+        """The request that a call of theirs waits for, until it is decided; None for one that may run."""
+        tool = running.tool
+        for request_id, approval in self.approvals.items():
+            if not approval.is_given and approval.is_for(tool.name, tool.arguments, running.cause):
+                return request_id
+        return None
 
     # --- What earlier sessions have asked ---
 
