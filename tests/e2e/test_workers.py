@@ -200,9 +200,8 @@ async def test_all_are_replaced_under_live_calls(
         assert await service.ended(20) == 0
         assert not any(map(is_there, line.pids.values()))
     assert service.faults == []
-    moved = Counter(fact["call_sid"] for fact in followed.facts if fact.get("is_continued"))
-    streams = Counter(event["call_sid"] for event in service.events("stream_started"))
-    assert moved == streams - Counter(dict.fromkeys(streams, 1)), "who follows is told of every move"
+    left = {fact["call_sid"] for fact in followed.facts if fact.get("reason") == "caller_hangup"}
+    assert left == {call.sid for call in calls}, "who follows is told by the new workers how each call ends"
     assert followed.notices.count("was replaced: the new one is followed as well") == 2, followed.notices
     assert abs(spread[0] - spread[1]) <= CALLS // 2, spread
     assert {stream.ended_by for call in calls for stream in call.report.streams[:-1]} == {"bridge"}
