@@ -139,6 +139,21 @@ async def test_one_is_connected_once_and_closed_by_who_connected_it() -> None:
     }
 
 
+async def test_a_name_that_is_there_twice_costs_that_tool_alone() -> None:
+    """It may be another server's, or the agent's own. Unless each has the name of its server before it."""
+    shop, other = Shop(), Shop("other", 5)
+    for place, name in enumerate(["shop_0", "weather", "transfer_to_billing", "other_4"]):
+        other.listed[place].name = name
+    billing = RealtimeAgent[Any](name="Billing")
+    async with Process(shop, other) as process:
+        with capture_logs() as lines:
+            twice = agent(shop, other, handoffs=[billing])
+            assert await process.tools_of(twice) == ["shop_0", "other_4", "weather"]
+        assert [line["count"] for line in lines] == [4]
+        apart = agent(shop, other, mcp_config={"include_server_in_tool_names": True})
+        assert len(await process.tools_of(apart)) == 6
+
+
 async def test_one_that_hangs_or_floods_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mcp_servers, "LISTED_WITHIN_S", 0.05)
     shop, many = Shop(), Shop("many", TOOLS_MAX + 9)

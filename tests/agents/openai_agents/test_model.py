@@ -213,5 +213,6 @@ async def test_tools_that_come_in_the_call_have_bounds_right_schemas_and_names_o
         await rig.model.send_event(RealtimeModelSendSessionUpdate({"instructions": "Be.", "tools": tools}))
     assert rig.model.instructions == "Be."
     assert len(rig.model.tools) == TOOLS_MAX
-    assert [line["reason"][:10] for line in lines] == ["tool wrong", "tool two w", "tool end_c", "the model "]
+    (line,) = lines
+    assert [why[:10] for why in line["reasons"]] == ["tool wrong", "tool two w", "tool end_c", "the model "]
     assert rig.wants.take_change()

@@ -18,13 +18,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
+from agents import Handoff
 from agents.exceptions import UserError
+from agents.realtime import realtime_handoff
 
 from callbridge.agents.mcp.lasting import heed_cancellation
 from callbridge.agents.mcp.listing import ALL_BYTES_MAX, DEFINITION_BYTES_MAX, TOOLS_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from agents.mcp import MCPServer
     from agents.realtime import RealtimeAgent
@@ -45,7 +47,7 @@ LOOK_AGAIN_S: Final = 1.0
 """How often it is asked whether it is still there: seldom, and sooner where a tool of it has failed."""
 
 LISTED_WITHIN_S: Final = 5.0
-"""What it has when a session wants its tools: a call that begins, or is handed over."""
+"""What all of an agent have when a session wants its tools: for a call that begins, or is handed over."""
 
 REASON_MAX: Final = 300
 NAME_MAX: Final = 64
@@ -60,6 +62,11 @@ _ADDRESS: Final = re.compile(r"(?<=://)(?:[^/?#\s]*@)?([^/?#\s]*)\S*")
 _TOO_MUCH: Final = (
     f"a server may have {TOOLS_MAX} tools, each with {DEFINITION_BYTES_MAX // 1024} KiB, and "
     f"{ALL_BYTES_MAX // 1024} KiB in all; choose some with tool_filter="
+)
+
+_SAME_NAME: Final = (
+    "the agent has another tool of this name; choose with tool_filter=, or set "
+    "mcp_config={'include_server_in_tool_names': True}"
 )
 
 _MCP_ERRORS: Final = frozenset({"MCPError", "McpError"})
@@ -182,10 +189,15 @@ class SharedServer:
     Args:
         server: which.
         connections: of the process.
+        names: whose the names of tools are: the agent's own, or those of a server that was asked before. For
+            one name that is there twice, the SDK would give the agent no tool at all.
+        within_s: what it has to say which tools it has.
     """
 
-    def __init__(self, server: SdkServer, connections: Connections) -> None:
-        self._kept, self._connections = server, connections
+    def __init__(
+        self, server: SdkServer, connections: Connections, names: dict[str, object], within_s: float
+    ) -> None:
+        self._kept, self._connections, self._names, self._within_s = server, connections, names, within_s
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._kept.of, name)
@@ -193,17 +205,31 @@ class SharedServer:
     async def list_tools(self, *asked: Any, **more: Any) -> list[Any]:
         """Those that it has, through its filter; none where it is not there, or does not answer."""
         server, began_at = self._kept, asyncio.get_running_loop().time()
-        await self._connections.tried([server], LISTED_WITHIN_S)
+        await self._connections.tried([server], self._within_s)
         link = self._connections.link_of(server)
         if link is not None and link.trouble:
             return []
         try:
-            async with asyncio.timeout_at(began_at + LISTED_WITHIN_S):
-                return set_apart(await server.of.list_tools(*asked, **more))[0]
+            async with asyncio.timeout_at(began_at + self._within_s):
+                return self._own(set_apart(await server.of.list_tools(*asked, **more))[0])
         except (Exception, SystemExit) as error:  # noqa: BLE001  # The agent's other tools are not its fault.
             _log.warning("mcp_tools_missing", server=server.name, reason=_in_words(error))
             self._doubt()
             return []
+
+    def _own(self, tools: list[Any]) -> list[Any]:
+        """Those whose names nobody has taken; of two that are the same, the first."""
+        own: dict[str, Any] = {}
+        others: list[str] = []
+        for tool in tools:
+            if tool.name in own or self._names.setdefault(tool.name, self) is not self:
+                others.append(f"{tool.name[:NAME_MAX]}: {_SAME_NAME}")
+            else:
+                own[tool.name] = tool
+        if others:
+            named = others[:NAMED_MAX]
+            _log.warning("mcp_tools_left_out", server=self._kept.name, tools=named, count=len(others))
+        return list(own.values())
 
     async def call_tool(self, *asked: Any, **more: Any) -> Any:
         """As it does it."""
@@ -223,9 +249,23 @@ def sharing(agent: RealtimeAgent[Any], connections: Connections) -> RealtimeAgen
     if not agent.mcp_servers:
         return agent
     other = copy(agent)
-    other.mcp_servers = [SharedServer(SdkServer(one), connections) for one in agent.mcp_servers]  # type: ignore[misc]  # It does what a session asks of one.
+    are_prefixed = agent.mcp_config.get("include_server_in_tool_names")  # Then the SDK keeps them apart.
+    names: dict[str, object] = dict.fromkeys(_own_names(agent))
+    within_s = LISTED_WITHIN_S / len(agent.mcp_servers)  # They are asked one after the other.
+    shared: list[Any] = [  # Each does what a session asks of a server.
+        SharedServer(SdkServer(one), connections, {} if are_prefixed else names, within_s)
+        for one in agent.mcp_servers
+    ]
+    other.mcp_servers = shared
     other.get_system_prompt = agent.get_system_prompt  # type: ignore[method-assign]  # The user's function gets the user's agent.
     return other
+
+
+def _own_names(agent: RealtimeAgent[Any]) -> Iterator[str]:
+    """Of its own tools and handoffs."""
+    yield from (tool.name for tool in agent.tools)
+    for one in agent.handoffs:
+        yield (one if isinstance(one, Handoff) else realtime_handoff(one)).tool_name
 
 
 def is_connected(server: MCPServer) -> bool:

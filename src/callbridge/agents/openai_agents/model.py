@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 UNTOLD_MAX: Final = 2_000
 """Events that wait for listeners of the user's. A lively call has some fifty in a second."""
 
+REASONS_MAX: Final = 10
+"""Why tools are left out, in one line of the log; of the rest it has the number."""
+
 RESPONSES_KEPT: Final = 8
 """Of so many it is known what was said in them: a guardrail may take its time."""
 
@@ -199,17 +202,19 @@ class CallModel(RealtimeModel):
         self.settings_taken += 1
         self.instructions = settings.get("instructions", "")
         tools: dict[str, HostedTool] = {}
+        left_out: list[str] = []
         for tool in (*settings.get("tools", ()), *settings.get("handoffs", ())):
             try:
                 hosted = self._hosted(tool)
             except ToolError as error:
-                _log.warning("openai_agents_tool_left_out", reason=str(error))
+                left_out.append(str(error))
             else:
                 tools[hosted.name] = hosted
         if len(tools) > TOOLS_MAX:
-            _log.warning(
-                "openai_agents_tool_left_out", reason=f"the model takes no more than {TOOLS_MAX} tools"
-            )
+            left_out.append(f"the model takes no more than {TOOLS_MAX} tools")
+        if left_out:  # One line: an MCP server may list many.
+            reasons, count = left_out[:REASONS_MAX], len(left_out)
+            _log.warning("openai_agents_tools_left_out", reasons=reasons, count=count)
         self.tools = tuple(tools.values())[:TOOLS_MAX]
         self._wants.changed()
 
