@@ -83,6 +83,8 @@ class VoiceModel:
     """Utterances that it was told of, and had not noticed."""
     told: dict[str, str] = field(default_factory=dict)
     """What each response of the call was told to say, if anything."""
+    asks: dict[str, str] = field(default_factory=dict)
+    """Which ask of ours each response answers; those of its own making are not in it."""
     refusals: list[str] = field(default_factory=list)
     """The codes of all errors that answered a command of ours."""
     responses: int = 0
@@ -96,13 +98,6 @@ class VoiceModel:
         return session
 
     # What it is told.
-
-    @property
-    def is_confused(self) -> bool:
-        """Whether an ask of ours is under way, or its answer, and nothing will say which of ours it is."""
-        is_unread = any(isinstance(command, commands.CreateResponse) for command in self.commands)
-        is_begun = any(isinstance(event, rt.ResponseCreated) for event in self.events)
-        return not self.names_asks and (is_unread or is_begun)
 
     @property
     def has_unread_question(self) -> bool:
@@ -181,6 +176,8 @@ class VoiceModel:
         self.responses += 1
         self.active = Response(f"{self.name}resp_{self.responses}", None if words else self.unanswered)
         self.told[self.active.id] = words
+        if event_id is not None:
+            self.asks[self.active.id] = event_id
         self.events.append(v.created(self.active.id, event_id if self.names_asks else None))
 
     def _refuse(self, code: str, event_id: str | None) -> None:

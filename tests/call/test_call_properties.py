@@ -25,6 +25,7 @@ from callbridge.call.facts import (
     CallerWordsCame,
     Fact,
     GuardrailTripped,
+    KeysPressed,
     ModelTrouble,
     Noted,
     Remembered,
@@ -135,8 +136,7 @@ class Calls(RuleBasedStateMachine):
         self.log: list[tuple[float, Input, list[Output]]] = []
         self.running: list[a.RunTool] = []
         self.is_guessed = False
-        """The model does not say which ask a response answers, and there were two, or an error that names
-        none: nobody can know."""
+        """A response answered an ask that the model was thought to have dropped, and did not say so."""
         self.still = 0
         """For how many seconds nothing has left."""
         self.tell(v.start())
@@ -179,6 +179,9 @@ class Calls(RuleBasedStateMachine):
         """Hands an event to the machine, checks what comes out and carries it to the peers."""
         has_lasted = self.rig.seconds >= self.limits.call_length_max_s
         self.seen.is_limited |= isinstance(event, e.DeadlinePassed) and has_lasted
+        if isinstance(event, rt.ResponseCreated) and not self.model.names_asks:
+            answered = self.model.asks.get(event.response.id)
+            self.is_guessed |= answered is not None and answered != self.seen.asked_id
         self.seen.event(event, self.rig.now)
         was_live, is_heard = self.rig.phase is Phase.LIVE, self.is_heard and not self.seen.is_moving
         self.seen.is_leaving = self.rig.phase is Phase.LEAVING
@@ -206,7 +209,6 @@ class Calls(RuleBasedStateMachine):
             case a.SendToModel(command, leg):
                 session = self.spare if leg is e.Leg.SPARE else self.model
                 assert session is not None
-                self.is_guessed |= isinstance(command, commands.CreateResponse) and session.is_confused
                 session.commands.append(command)
             case a.RunTool():
                 self.running.append(output)
@@ -405,8 +407,6 @@ class Calls(RuleBasedStateMachine):
     )
     def something_odd(self, event: Input) -> None:
         if self.is_live or not isinstance(event, rt.ServerEvent):
-            # An error that names nothing may be about an ask: so may the response that begins later.
-            self.is_guessed |= isinstance(event, rt.ErrorEvent) and self.model.is_confused
             self.tell(event)
 
     # Sessions come and go.
@@ -547,10 +547,12 @@ class Calls(RuleBasedStateMachine):
         """Nothing has left for longer than keys, a retry or a clip are waited for, and nothing is to come."""
         model = self.model
         is_quiet = not (model.events or model.commands or model.active or self.running)
+        if self.seen.keys_told_since(self.rig.now - 60) >= self.limits.keys_told_per_minute_max:
+            return False  # More may have been pressed, and be told when the minute is over.
         return is_quiet and self.is_live and self.still >= STILL_S and self.rig.has_played_all
 
     def check_that_nothing_is_owed(self) -> None:
-        if not self.is_guessed:  # Then the greeting may pay for a question, and a question for the greeting.
+        if not self.is_guessed:  # Else the greeting may pay for a question, and a question for the greeting.
             unanswered = self.model.unanswered
             assert unanswered in self.may_stay_unanswered, f"nobody answered {unanswered}"
             self.check_that_the_greeting_was_heard()
@@ -722,12 +724,14 @@ class Seen:
         self._active: str | None = None
         self.was_answered_in_vain = False
         """The latest session was lost in the middle of a response of which nothing had been sent."""
-        self._asked_id: str | None = None
+        self.asked_id: str | None = None
+        """Which ask is out, as far as we know."""
         self._is_phone_gone = False
         self._was_cleared = self._has_committed = False
         self.is_for_sign = False
         """The response asked for is to show that the model is there: nobody waits for it to begin."""
         self._is_clip = False
+        self._keys_told: list[float] = []
         self._has_keys = False
         """Keys were pressed, and no session was told of them."""
         self.is_limited = False
@@ -751,15 +755,15 @@ class Seen:
             case rt.ResponseCreated(response):
                 self.responses += 1
                 self._begun.append(response.id)
-                self._active, self._asked_id = response.id, None
+                self._active, self.asked_id = response.id, None
                 self._began(now)
             case rt.ResponseDone(response) if response.id == self._active:
                 self._active = self.waits_since = None
             case rt.OutputItemDone(item=rt.Item(type="function_call", call_id=str(call_id))):
                 self.made.add(call_id)
                 self._known[e.Leg.MODEL].add(call_id)
-            case rt.ErrorEvent(detail) if detail.event_id in {None, self._asked_id}:
-                self._asked_id = None
+            case rt.ErrorEvent(detail) if detail.event_id in {None, self.asked_id}:
+                self.asked_id = None
             case e.ModelConnected() | e.ModelDialFailed() | e.LegGone():
                 self._leg(event)
             case w.WishSet(is_said=True):
@@ -832,8 +836,14 @@ class Seen:
             case a.DialModel() | a.DropModel() | a.SwitchModel():
                 self._legs(output, now)
 
+    def keys_told_since(self, at: float) -> int:
+        """How often the model was told of keys."""
+        return sum(told_at >= at for told_at in self._keys_told)
+
     def _fact(self, fact: Fact, now: float) -> None:
         match fact:
+            case KeysPressed():
+                self._keys_told.append(now)
             case StreamEnded():
                 self.ended.append(fact)
                 self.ended_at, self.on_hold = now, ""
@@ -899,7 +909,7 @@ class Seen:
             item_id.startswith(items) for item_id in self.sent_ms
         )
         self._dead.update(self._begun)
-        self._active = self._asked_id = None
+        self._active = self.asked_id = None
         self.caller_speaks = self.is_protected = False
 
     def _command(self, command: commands.AnyCommand, leg: e.Leg, now: float) -> None:
@@ -914,11 +924,11 @@ class Seen:
                 words = None if options is None else options.instructions
                 self.is_limited |= words in {v.SAY_IT_ENDS, v.SAY_NOBODY_IS_THERE}
                 assert leg is e.Leg.MODEL
-                assert self._asked_id is None, "two responses are asked for at once"
+                assert self.asked_id is None, "two responses are asked for at once"
                 assert self._active is None, "a response is asked for while one is active"
                 assert not self.on_hold, "a response is asked for on hold"
                 assert not self.caller_speaks, "a response is asked for while the caller speaks"
-                self._asked_id, self.is_for_sign = event_id, self._has_committed
+                self.asked_id, self.is_for_sign = event_id, self._has_committed
                 if self.waits_since is None and not self.is_for_sign:
                     self.waits_since = now
             case commands.CommitInput():

@@ -77,7 +77,7 @@ class CallMachine:
         admitted, out = self._admitted, self._out
         agent = admitted.plan.agent
         out.note(StreamStarted(admitted.caller, admitted.called, admitted.is_continued, agent))
-        self._parts.ladder.begin(out.now, is_continued=admitted.is_continued)
+        self._parts.succession.begin(out.now, is_continued=admitted.is_continued)
         self._open_session(out.now)
         if admitted.is_spend_over:
             self._limit_reached(EndReason.LIMIT_SPEND_TOTAL, SAY_IT_ENDS, out.now)
@@ -167,27 +167,27 @@ class CallMachine:
         self._out.consequences.clear()
 
     def _take(self, consequence: e.Consequence, now: float) -> None:
-        ladder, sessions = self._parts.ladder, self._sessions
+        succession, sessions = self._parts.succession, self._sessions
         match consequence:
             case e.SessionFailed(trouble):
                 self._session_failed(trouble, now)
             case e.SessionGone():
-                ladder.session_lost(now)
+                succession.session_lost(now)
                 self._open_session(now)
             case e.SessionRetold():
-                ladder.session_retold()
+                succession.session_retold()
             case e.SessionStands():
                 self._parts.hearing.session_stands()
-                ladder.session_stands(now)
+                succession.session_stands(now)
                 if self._endings.leaving_for in {None, *WISHED}:
                     # After the words were asked for: otherwise the caller's held "hello?" would be answered
                     # first. In a session that was had for a goodbye at a limit nobody is answered any more;
                     # whom the agent itself wants to leave may still have something to say.
                     sessions.open_uplink()
             case e.SpareTookOver():
-                ladder.session_lost(now)
+                succession.session_lost(now)
                 self._parts.hearing.session_stands()
-                ladder.session_stands(now)
+                succession.session_stands(now)
                 sessions.open_uplink()
             case e.LimitReached(reason):
                 self._limit_reached(reason, SAY_IT_ENDS, now)
@@ -215,7 +215,7 @@ class CallMachine:
         if self.phase is Phase.LEAVING or self._parts.hand_over_by is not None:
             self._sessions.leave(trouble)
             self._endings.nobody_speaks()
-            self._parts.ladder.model_gone(now)
+            self._parts.succession.model_gone(now)
         else:
             self._sessions.failed(trouble, now)
 
@@ -224,7 +224,7 @@ class CallMachine:
         if self._endings.leaving_for is not None or self._parts.floor.is_on_hold:
             self._endings.limit_reached(reason, now)
         else:
-            self._parts.ladder.owe_nothing()
+            self._parts.succession.owe_nothing()
             self._endings.leave(reason, now, words)
 
     # --- Time ---
@@ -446,7 +446,7 @@ class CallMachine:
             out.note(asked)
         parts.on_hold.stream_ends(reason, now)
         is_live = self.phase is Phase.LIVE and not is_held
-        parks = reason is EndReason.MEDIA_LOST and is_live and parts.ladder.can_be_left
+        parks = reason is EndReason.MEDIA_LOST and is_live and parts.succession.can_be_left
         if parks:
             parts.floor.leave_behind(now)
         has_leg = self._sessions.has_leg

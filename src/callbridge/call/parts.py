@@ -18,6 +18,7 @@ from callbridge.call.floor.hearing import Hearing
 from callbridge.call.floor.ladder import Ladder
 from callbridge.call.floor.news import News
 from callbridge.call.floor.stopping import Stopping
+from callbridge.call.floor.succession import Succession
 from callbridge.call.linger import Linger
 from callbridge.call.mcp import McpCalls
 from callbridge.call.memory import Memory
@@ -75,13 +76,13 @@ class Parts:
             self.sessions,
             self.asking,
             self.tools,
-            news=self.news,
             gate=gate,
             tally=tally,
             playout=playout,
             transcript=transcript,
             out=out,
         )
+        self.succession = Succession(self.floor, self.ladder, self.asking, self.news, gate, transcript)
         self.mcp = McpCalls(limits, self.tools, self.floor.debts, self.asking, out)
         self.stopping = Stopping(limits, self.floor, self.news, gate, playout, transcript, out)
         self.waiting_sound = WaitingSound(limits)

@@ -1,6 +1,6 @@
 """The response ladder: a response from its birth to its end, and what keys and tools add to what is owed.
 
-When the model is asked to speak is decided in `asking`.
+When the model is asked to speak is decided in `asking`, what a session leaves to the next in `succession`.
 
 Vendor page: https://developers.openai.com/api/docs/guides/realtime-conversations
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from callbridge.call.codes import FATAL_CODES
 from callbridge.call.facts import KeysPressed, noted, warned
 from callbridge.call.floor.responses import LiveResponse
-from callbridge.call.floor.table import Caller, Next, Now, On
+from callbridge.call.floor.table import Caller, Now, On
 from callbridge.call.phases import Timer
 from callbridge.call.sessions.trouble import Trouble
 from callbridge.wire import realtime_commands as commands
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from callbridge.call.events import ToolFinished
     from callbridge.call.floor.asking import Asking
     from callbridge.call.floor.floor import Floor
-    from callbridge.call.floor.news import News
     from callbridge.call.outbox import Outbox
     from callbridge.call.sessions.sessions import Sessions
     from callbridge.call.tools import ToolCalls
@@ -42,7 +41,6 @@ class Ladder:
         sessions: says whether there is a session.
         asking: is told when something may be asked.
         tools: which run, and for which response.
-        news: what the model is to be told.
         gate: says which response may be heard.
         tally: says when anything came from the model.
         playout: what the phone was sent.
@@ -57,7 +55,6 @@ class Ladder:
         asking: Asking,
         tools: ToolCalls,
         *,
-        news: News,
         gate: Gate,
         tally: Tally,
         playout: Playout,
@@ -68,7 +65,7 @@ class Ladder:
         self._gate, self._tally, self._playout = gate, tally, playout
         self._transcript, self._out = transcript, out
         self._limits = sessions.plan.limits
-        self._asking, self.tools, self._news = asking, tools, news
+        self._asking, self.tools = asking, tools
         self._has_gone_on = False
         """The answer was asked to go on after it had broken off."""
 
@@ -86,102 +83,6 @@ class Ladder:
             return True
         is_silent = not any(self._playout.sent_ms(item_id) for item_id in response.items)
         return floor.now is not Now.NOTHING and (is_silent or bool(response.words))
-
-    @property
-    def can_be_left(self) -> bool:
-        """Whether the session can be left for a later stream of the call.
-
-        Not while a tool of ours runs: it would wait for the result for ever. Not while a response is to come:
-        it has no id yet by which it could be cancelled, and would be spoken to nobody.
-        """
-        return self._floor.next is Next.NOTHING and not (self.tools.running or self.tools.approvals)
-
-    # --- Sessions come and go ---
-
-    def begin(self, now: float, *, is_continued: bool) -> None:
-        """The stream is admitted: the caller waits for a greeting, or for the call to go on."""
-        if is_continued:
-            self._debts.answer = now
-        else:
-            self._debts.greeting = now
-
-    def session_stands(self, now: float) -> None:
-        """A session stands and knows what was said: what is owed is asked of it."""
-        untold, self.tools.untold = self.tools.untold, []
-        for running, result in untold:
-            item_id = self.tools.tell(running, result)
-            if not result.is_quiet:
-                self._debts.add_item(item_id, running.cause, running.since)
-        self._news.session_stands()
-        if self._floor.keys.pressed:
-            self._floor.keys.finished_at = now
-        self._asking.if_free(now)
-
-    def session_retold(self) -> None:
-        """The next session has just been told all that is remembered, tool results included."""
-        for running, result in self.tools.untold:
-            if not result.is_quiet:
-                self._debts.owe_answer(running.since)
-        self.tools.untold.clear()
-        self._news.session_retold()
-
-    def session_lost(self, now: float) -> None:
-        """The session is gone with all that it was doing. What the caller waits for stays owed.
-
-        Agent audio that was sent plays on: it covers the gap. Who was speaking may not have been heard to the
-        end, so they are owed an answer too.
-        """
-        floor = self._floor
-        if floor.caller is Caller.SPEAKING:
-            self._debts.owe_answer(now)
-            floor.silent_since = now
-        if floor.is_promised:
-            self._debts.owe_answer(floor.promise.since)
-        if floor.now is not Now.NOTHING:
-            self._broken_off(floor.response)
-        floor.move(On.SESSION_LOST)
-        self._asking.session_lost()
-        self._gate.audible_response_id, self._gate.model_hears = None, False
-        if floor.greeting.response is not None:
-            floor.greeting.session_lost(now)
-        self._debts.session_lost()
-        if (since := self.tools.theirs_lost()) is not None:
-            self._debts.owe_answer(since)
-        self.tools.session_lost()
-        floor.interruption.session_lost()
-        self._transcript.agent_finished()
-        self._transcript.words_lost()
-        floor.mark()
-
-    def _broken_off(self, response: LiveResponse) -> None:
-        """The session is gone in the middle of a response."""
-        # Not for a muted one: the caller spoke into it, and is owed an answer to that. Not for one that
-        # called a tool: its result asks by itself, and an answer before that might call the tool again.
-        # Nor for the greeting, which knows by itself what becomes of it.
-        # What began to sound is owed, whatever it answered: nobody is left with half a sentence.
-        is_owed = response.is_owed or self._is_said(response)
-        is_owed = is_owed and not response.is_muted and not response.is_greeting
-        if is_owed and response not in self.tools.causes:
-            self._owe_again(response)
-        # The transcript's deltas come ahead of their audio: of an item that breaks off, only what its audio
-        # had time for was said.
-        self._floor.interruption.settle(response, is_session_lost=True)
-        for item_id in response.items:
-            self._transcript.agent_broke_off(item_id, self._playout.sent_ms(item_id))
-
-    def model_gone(self, now: float) -> None:
-        """There will be no other session: nothing more is owed, what was sent is still heard."""
-        self.session_lost(now)
-        self.owe_nothing()
-        self.tools.forget()
-
-    def owe_nothing(self) -> None:
-        """What was owed so far is not answered any more; nor are keys that were not told yet."""
-        self._asking.retry_at = None
-        self._floor.greeting.response = None  # Also if it is cut now.
-        self._floor.sayings.drop_all(self._floor.saying_asked)
-        self._debts.forget()
-        self._floor.keys.forget()
 
     # --- A response, from its birth to its end ---
 
@@ -402,6 +303,22 @@ class Ladder:
             self._debts.owe_answer(response.since)  # To greet again would break off at the same place.
         else:
             self._owe_again(response)
+
+    def ends_with_session(self, response: LiveResponse) -> None:
+        """The session is gone in the middle of a response."""
+        # Not for a muted one: the caller spoke into it, and is owed an answer to that. Not for one that
+        # called a tool: its result asks by itself, and an answer before that might call the tool again.
+        # Nor for the greeting, which knows by itself what becomes of it.
+        # What began to sound is owed, whatever it answered: nobody is left with half a sentence.
+        is_owed = response.is_owed or self._is_said(response)
+        is_owed = is_owed and not response.is_muted and not response.is_greeting
+        if is_owed and response not in self.tools.causes:
+            self._owe_again(response)
+        # The transcript's deltas come ahead of their audio: of an item that breaks off, only what its audio
+        # had time for was said.
+        self._floor.interruption.settle(response, is_session_lost=True)
+        for item_id in response.items:
+            self._transcript.agent_broke_off(item_id, self._playout.sent_ms(item_id))
 
     # --- Keys and tools ---
 
