@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -99,6 +100,18 @@ async def test_nothing_is_done_where_it_cannot_be_found_out_whether_it_may(
     assert (refused.outcome, PAID) == (ToolOutcome.REFUSED, [])
     assert "could not be found out" in refused.output
     assert [(line["event"], line["guardrail"]) for line in logged] == [("guardrail_failed", "broken")]
+
+
+async def test_arguments_that_no_guardrail_can_be_given_cost_no_call() -> None:
+    """JSON reads them, and Python does not copy them."""
+    deep = 2 * sys.getrecursionlimit() // 3
+
+    @tool_guardrail
+    def fine(tool: str, arguments: dict[str, Any]) -> None: ...
+
+    refused = await pays(shop(fine), f'{{"dollars": {"[" * deep}{"]" * deep}}}')
+    assert (refused.outcome, PAID) == (ToolOutcome.REFUSED, [])
+    assert "could not be found out" in refused.output
 
 
 async def test_true_alone_is_told_in_the_words_of_its_docstring() -> None:

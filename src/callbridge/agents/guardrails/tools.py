@@ -51,8 +51,9 @@ async def _refusal(guardrail: ToolGuardrail, tool: str, given: dict[str, Any], c
         # A copy for each: what one of them changes is no matter of the others.
         asked = guardrail.given(tool, copy.deepcopy(given), call)
         verdict = await verdict_of(guardrail.function, asked, LOOK_S)
-    except NoAnswer as none:
-        structlog.get_logger().warning("guardrail_failed", guardrail=guardrail.name, reason=none.why)
+    except (NoAnswer, RecursionError) as error:  # The model may write lists in lists in lists.
+        why = error.why if isinstance(error, NoAnswer) else "its arguments are too deep"
+        structlog.get_logger().warning("guardrail_failed", guardrail=guardrail.name, reason=why)
         return "not done: whether it is allowed could not be found out just now. Do not say that it was done"
     if verdict is True:
         return f"not done: it is not allowed ({guardrail.about or guardrail.name.replace('_', ' ')})"
