@@ -388,6 +388,7 @@ async def test_what_cannot_be_passed_costs_no_call(given: Any) -> None:
     handing(desk, HandTo("Billing.eu", given=given))
     async with flow_call(desk) as call:
         assert "It did not lead to Billing.eu" in await call.call("complain", bill=7)
+        assert call.agent.agent_on == DESK
         with pytest.raises(ValueError, match="given="):
             call.agent.call.hand_to("Billing.eu", given=given)
 

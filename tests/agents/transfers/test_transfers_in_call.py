@@ -319,6 +319,19 @@ async def test_a_tool_ends_with_a_transfer(group: asyncio.TaskGroup) -> None:
     assert calling.of(w.WishSet) == [w.WishSet(wish, is_said=True)]
 
 
+async def test_a_transfer_with_a_text_that_is_none_goes_through(group: asyncio.TaskGroup) -> None:
+    """A look-up may have found nothing, or a number; that ends no call."""
+    agent = shop()
+
+    @agent.tool
+    async def complain() -> Transfer:
+        """Complain."""
+        return Transfer("sales", say=None, reason=7, summary=None)  # type: ignore[arg-type]  # As some code does.
+
+    result = await Calling(agent, group).asks("complain")
+    assert result.wish == wishes.Transfer("sales", SALES, language="en", reason="7")
+
+
 async def test_a_key_puts_through(group: asyncio.TaskGroup) -> None:
     calling = Calling(shop(), group)
     calling.tells(facts.KeysPressed("1", 1, is_menu=True))

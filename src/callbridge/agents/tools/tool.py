@@ -84,7 +84,7 @@ class Transfer(str):
     def __new__(cls, name: str, *, say: str = "", reason: str = "", summary: str = "") -> Self:
         """The name, with what belongs to it."""
         made = super().__new__(cls, name)
-        made.say, made.reason, made.summary = say, reason, summary
+        made.say, made.reason, made.summary = _text(say), _text(reason), _text(summary)
         return made
 
 
@@ -105,8 +105,13 @@ class HandTo(str):
     def __new__(cls, name: str, *, say: str = "", given: BaseModel | None = None) -> Self:
         """The name, with what belongs to it."""
         made = super().__new__(cls, name)
-        made.say, made.given = say, given
+        made.say, made.given = _text(say), given
         return made
+
+
+def _text(given: object) -> str:
+    """What a user's code has given for a text: it may be None, or a number, and the call goes on."""
+    return "" if given is None else str(given)
 
 
 @dataclass(frozen=True, slots=True)
