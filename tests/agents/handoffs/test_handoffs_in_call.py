@@ -48,6 +48,7 @@ from callbridge.call.wants import AgentSays, AgentTells, AnswerStopped, SessionW
 from callbridge.fields import PersonName
 from callbridge.wire.realtime_commands import FunctionTool
 from flow_calls import flow_call
+from leftovers import until
 from transfer_calls import Calling
 
 if TYPE_CHECKING:
@@ -647,8 +648,7 @@ async def test_a_form_notes_nothing_behind_the_fact_that_its_agent_was_left() ->
         asked = [("look_up", f'{{"shelf": {number}}}') for number in range(AT_ONCE_MAX - 1)]
         asked += [("transfer_to_billing_eu", "{}"), ("note_booking", '{"guests": 2}')]
         runs = [tasks.create_task(call.agent.run(asked_for(*one), is_kept=True)) for one in asked]
-        for _ in range(5):
-            await asyncio.sleep(0)
+        assert await until(lambda: len(call.agent._tools._running) == len(dict(asked))), "the form waits, too"
         may_hand_over.set()
         result = await runs[-1]
         may_answer.set()
