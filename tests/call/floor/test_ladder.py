@@ -348,6 +348,19 @@ def test_an_ask_that_was_given_up_and_is_answered_all_the_same_pays_for_nothing(
     assert v.rests(book)
 
 
+def test_a_result_that_only_a_late_answer_has_read_is_owed_as_before() -> None:
+    """Nobody hears it. The result came into the conversation behind the server's own answer."""
+    asked, again, output = Id("asked"), Id("again"), Id("output")
+    book = with_tool_result(asked, output)
+    book.rig.feed(v.speech_started("more"), v.speech_stopped("more"), v.committed("more"))
+    book.rig.feed(v.created("theirs"), *v.says("theirs", "it", 100))
+    assert book >> v.done("theirs") << v.ask(id=again) >> v.item_added(output)
+    assert book >> v.created("late", asked.value) << v.cancel("late")
+    assert book >> v.error("conversation_already_has_active_response", answers=again)
+    assert book >> v.done("late", "cancelled")
+    assert book >> deadline(Timer.RETRY) << v.ask()
+
+
 def test_a_result_that_the_servers_response_did_not_see_is_asked_for_after_it() -> None:
     """The response began before the item was in the conversation."""
     asked, output = Id("asked"), Id("output")

@@ -335,6 +335,34 @@ def test_a_yes_whose_words_come_behind_an_answer_that_brought_nothing_is_owed_on
     assert v.rests(book), "once"
 
 
+def test_a_yes_that_a_later_answer_has_read_is_owed_no_other() -> None:
+    """It was in the conversation when that began."""
+    book = asked(loud_s=0.2)
+    book.rig.feed(v.done("answer"), v.speech_started("more"), v.speech_stopped("more"), v.committed("more"))
+    book.rig.feed(*v.answers("second", "it", 200), v.caller_said("Yes.", "question"))
+    book.rig.feed(v.caller_said("Tomorrow.", "more"))
+    assert v.rests(book)
+
+
+def test_a_yes_is_owed_an_answer_though_they_cough_behind_it() -> None:
+    """Its words come while they do. The answer behind the cough pays for both, and brings nothing."""
+    book = asked(loud_s=0.2)
+    book.rig.feed(v.done("answer"), v.speech_started("cough"), v.caller_said("Yes.", "question"))
+    assert book >> after(0.2, v.speech_stopped("cough")) >> v.committed("cough") >> v.created("empty")
+    assert book >> v.done("empty") << v.ask()
+
+
+def test_a_result_of_a_tool_is_spoken_about_though_it_comes_while_they_cough() -> None:
+    """The server's answer to the cough reads it, and brings nothing."""
+    output = Id("output")
+    book = v.answering(v.greeted(limits=v.PATIENT))
+    assert book >> v.tool_call("answer", "call_1") << v.run_tool("call_1") >> v.done("answer")
+    assert book >> after(2, v.speech_started("cough"))
+    assert book >> v.tool_finished("call_1") << v.tool_result(output, "call_1") >> v.item_added(output)
+    assert book >> after(0.2, v.speech_stopped("cough")) >> v.committed("cough") >> v.created("empty")
+    assert book >> v.caller_said("", "cough") >> v.done("empty") << v.ask()
+
+
 def test_that_a_noise_had_no_words_settles_whether_it_is_owed_an_answer() -> None:
     """What comes later under its name changes nothing."""
     book = asked(loud_s=0.2)

@@ -114,6 +114,11 @@ class Debts:
 
     # --- Asking and paying ---
 
+    @property
+    def is_anything_read(self) -> bool:
+        """Whether an answer is owed to what stands in the conversation: any response reads that as well."""
+        return self.answer is not None or any(owed.is_settled for owed in self.items.values())
+
     def may_ask(self, running: Collection[LiveResponse]) -> bool:
         """Whether something is owed that can be said now. `running`: responses that wait for a tool."""
         if self.words or self.sayings or not (self.greeting is self.farewell is None):

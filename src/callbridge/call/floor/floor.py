@@ -88,8 +88,8 @@ class Floor:
         self.due_since = 0.0
         """Since when the model has had an answer to give."""
         self.owes_older = False
-        """When they last began to speak something else was to be answered, or was being said: it still is,
-        even if this is only a cough."""
+        """When they last began to speak, or the server to answer them, something else was to be answered, or
+        was being said: it still is, even if this is only a cough."""
 
         self._cough_ms, self._padding_ms = sessions.plan.limits.cough_ms, sessions.plan.padding_ms
         self._spoke_from, self._speech = out.now, Speech(0, 0)

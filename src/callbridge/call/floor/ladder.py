@@ -108,6 +108,7 @@ class Ladder:
         floor.response = response
         if ask is None:
             response.is_owed = floor.utterance_loud_ms >= self._limits.cough_ms
+            floor.owes_older |= self._debts.is_anything_read
         else:
             response.words, response.is_owed = ask.words, not ask.is_for_sign
         floor.move(On.LATE_BEGAN if is_late else On.THEIRS_BEGAN if ask is None else On.OURS_BEGAN)
