@@ -781,7 +781,7 @@ class Seen:
                     self.noises.add(item_id)
             case rt.CallerTranscript(item_id, ""):
                 self.wordless.add(item_id)
-            case rt.CallerTranscript(item_id) if item_id in self._committed:
+            case rt.CallerTranscript(item_id) if item_id in self._committed and self._plan.has_transcription:
                 self.worded.add(item_id)
 
     def _began(self, now: float) -> None:

@@ -188,6 +188,15 @@ def test_a_sign_of_life_is_enough() -> None:
     assert book.rig.phase is Phase.LIVE
 
 
+def test_what_was_said_into_a_model_that_is_asked_whether_it_is_there_is_answered() -> None:
+    """The commit makes an item of it, and nobody has asked for an answer: its words say that one is due."""
+    book = v.greeted()
+    assert book >> v.agent_says() << v.ask_saying() >> deadline(Timer.UNANSWERED) << (ASKED, COMMIT)
+    assert book >> v.created("words") >> v.committed("unseen") >> v.item_added("unseen")
+    assert book >> v.caller_said("Hello?", "unseen")
+    assert book >> v.says("words", "it", 100) << AudioToPhone(100) >> v.done("words") << v.ask()
+
+
 def test_a_slow_model_does_not_cut_the_caller_short() -> None:
     """A commit in the middle of their words would end their turn."""
     book = v.answering(v.greeted(limits=v.PATIENT))

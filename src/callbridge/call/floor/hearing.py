@@ -152,10 +152,15 @@ class Hearing:
         self._asking.for_sign(now)
 
     def _commit_unheard(self, stopped_at: float, now: float, *, is_asked_about: bool) -> None:
-        self._loud_at, self._unheard_at, self._is_asked_about = now, stopped_at, is_asked_about
-        self._unheard_turn, self._unheard_item = self._floor.turn, ""
+        self._loud_at = now
         self._note("the caller is loud, and no speech was detected")
+        self._await_unheard(stopped_at, is_asked_about=is_asked_about)
         self._commit(now)
+
+    def _await_unheard(self, stopped_at: float, *, is_asked_about: bool) -> None:
+        """A commit may make an item of what the model has not heard as speech."""
+        self._unheard_at, self._is_asked_about = stopped_at, is_asked_about
+        self._unheard_turn, self._unheard_item = self._floor.turn, ""
 
     def _utterance_too_long(self, now: float) -> None:
         """The model says that the caller speaks, and goes on saying so: a street, a television, music."""
@@ -206,11 +211,12 @@ class Hearing:
 
     def expired(self, timer: Timer, now: float) -> None:
         """The time of one of them has come."""
+        floor = self._floor
         match timer:
             case Timer.UTTERANCE:
                 self._utterance_too_long(now)
             case Timer.UNSEEN if self._tally.loudness.loud_for:
-                self._floor.line_is_loud()  # It was only a pause.
+                floor.line_is_loud()  # It was only a pause.
             case Timer.UNSEEN:
                 self._note("the caller has stopped, and the model has not noticed")
                 self._answer(now)
@@ -221,6 +227,9 @@ class Hearing:
                 self._asking.promise_broken(now)
             case Timer.UNANSWERED:
                 self._note("a command was not answered")
+                if self._unheard_turn != floor.turn and self._sessions.plan.has_transcription:
+                    # Nobody asks what they have said meanwhile: if it was anything, its words will say so.
+                    self._await_unheard(now, is_asked_about=False)
                 self._commit(now)
             case _:
                 assert timer is Timer.SIGN
