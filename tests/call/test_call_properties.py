@@ -746,7 +746,6 @@ class Seen:
                 self._speech(event, now)
             case ms.Dtmf(ms.Key(digit)) if not self.is_limited and (digit != "#" or self._has_keys):
                 self.waits_since = None  # Who presses keys does not wait yet.
-                self._has_keys = True
                 self._interrupted()
             case rt.SessionUpdated():
                 self.dials_since = None
@@ -844,6 +843,8 @@ class Seen:
         match fact:
             case KeysPressed():
                 self._keys_told.append(now)
+            case Noted("key_pressed"):  # Not into last words without a session: nobody could answer it.
+                self._has_keys = True
             case StreamEnded():
                 self.ended.append(fact)
                 self.ended_at, self.on_hold = now, ""
