@@ -137,6 +137,17 @@ def test_a_greeting_that_stalls_in_the_middle_is_protected_to_its_end() -> None:
     assert book >> at(4.6, PLAYED) << (FULL, v.recorded(TurnEnded))
 
 
+def test_a_greeting_is_protected_as_long_as_a_phone_that_is_late_plays_it() -> None:
+    """It stalls for a second behind the first 200 ms, as its echoes tell."""
+    book = v.live(PROTECTED)
+    pieces = [v.audio("greeting", "hello", 200) for _ in range(5)]
+    book.rig.feed(v.created("greeting"), v.item("greeting", "hello"), *pieces)
+    book.rig.feed(v.audio_done("greeting", "hello"), v.done("greeting"))
+    for number, at_s in enumerate((1.25, 2.45, 2.65, 2.85), start=1):
+        assert book >> at(at_s, v.echo(f"0-{number}"))
+    assert [at_s for at_s, why, _ in book.rig.wakes(6) if why is Timer.GREETING] == [3.5]
+
+
 def test_a_turn_is_recorded_when_what_the_caller_spoke_into_was_heard_or_stopped() -> None:
     """A greeting whose session was lost plays on, and they speak into it before the next session greets."""
     book = v.live(PROTECTED)
