@@ -49,7 +49,7 @@ def lane(request: pytest.FixtureRequest) -> PhoneLane:
 
 @pytest.fixture
 async def without_debugging() -> None:
-    """Turns asyncio's debug mode off: it notes a stack for every callback, which halves the loop's speed.
+    """Turns asyncio's debug mode off: it looks at every callback, and uvloop notes a stack for each.
 
     For tests that measure time, or that have more calls at once than a debugged loop can carry.
     """
