@@ -212,7 +212,9 @@ async def test_a_microphone_is_open_in_calls_alone_and_not_heard_when_muted(tmp_
     async with talk(tmp_path, said, spies=SPIES) as (_, on_page):
         page = on_page.page
         call = page.get_by_role("button", name="Call", exact=True)
-        await page.get_by_role("button", name="Mute").click()
+        mute = page.get_by_role("button", name="Mute")
+        await mute.click()
+        assert await mute.get_attribute("aria-pressed") == "true"
         await page.get_by_text("Microphone and numbers").click()
         await page.get_by_label("Noise suppression").click()
         assert await page.evaluate("openTracks()") == 0
@@ -227,7 +229,7 @@ async def test_a_microphone_is_open_in_calls_alone_and_not_heard_when_muted(tmp_
         await page.evaluate("document.getElementById('gain').click()")
         assert await eventually(page, "openTracks() === 0")
         assert await page.evaluate("frames20ms().loud") == 0
-        await page.get_by_role("button", name="Mute").click()
+        await mute.click()
         await call.click()
         assert await eventually(page, "frames20ms().loud > 0")
         await page.get_by_role("button", name="Hang up").click()

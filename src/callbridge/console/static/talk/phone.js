@@ -365,3 +365,6 @@ addEventListener("beforeunload", (event) => phone.callSid !== null && event.prev
 navigator.mediaDevices?.addEventListener("devicechange", async () => {
   phone.view.devices(await Microphone.list());
 });
+
+// Not before all of this stands: a click on "Mute" that nobody takes would leave a microphone open that is thought shut.
+for (const name of ["call", "mute"]) document.getElementById(name).disabled = false;
