@@ -65,14 +65,14 @@ class Parts:
             transcript=transcript,
             out=out,
         )
-        self.floor = Floor(
+        self.floor = floor = Floor(
             self.sessions, gate=gate, tally=tally, playout=playout, transcript=transcript, out=out
         )
         self.tools = ToolCalls(limits, self.memory, transcript, out)
-        self.asking = Asking(self.floor, self.sessions, self.tools, out)
-        self.news = News(self.sessions, self.floor.debts, self.memory, transcript, out)
+        self.asking = Asking(floor, self.sessions, self.tools, out)
+        self.news = News(self.sessions, floor.debts, self.memory, transcript, out)
         self.ladder = Ladder(
-            self.floor,
+            floor,
             self.sessions,
             self.asking,
             self.tools,
@@ -82,16 +82,16 @@ class Parts:
             transcript=transcript,
             out=out,
         )
-        self.succession = Succession(self.floor, self.ladder, self.asking, self.news, gate, transcript)
-        self.mcp = McpCalls(limits, self.tools, self.floor.debts, self.asking, out)
-        self.stopping = Stopping(limits, self.floor, self.news, gate, playout, transcript, out)
+        self.succession = Succession(floor, self.ladder, self.asking, self.news, gate, playout, transcript)
+        self.mcp = McpCalls(limits, self.tools, floor.debts, self.asking, out)
+        self.stopping = Stopping(limits, floor, self.news, gate, playout, transcript, out)
         self.waiting_sound = WaitingSound(limits)
         self.pressed_keys = PressedKeys(playout, out)
-        self.hearing = Hearing(self.floor, self.asking, self.sessions, tally=tally, playout=playout, out=out)
+        self.hearing = Hearing(floor, self.asking, self.sessions, tally=tally, playout=playout, out=out)
         silence_s = plan.silence_ms / 1000 or limits.meaning_wait_s  # Detection by meaning waits for none.
         self.line = Line(limits, gate, tally, silence_s, now)
-        self.endings = Endings(limits, self.floor, self.asking, self.ladder, playout, out, admitted.age_s)
-        self.on_hold = OnHold(self.floor, self.asking, self.sessions, self.news, self.endings, playout, out)
+        self.endings = Endings(limits, floor, self.asking, self.ladder, playout, out, admitted.age_s)
+        self.on_hold = OnHold(floor, self.asking, self.sessions, self.news, self.endings, playout, out)
         self.bill = Bill(out, admitted.age_s, is_continued=admitted.is_continued)
         self.linger = Linger(limits.linger_s, transcript, self.tools, out)
         self.bad_messages = {leg: BadMessages() for leg in Leg} | {Leg.PHONE: tally.bad_from_phone}

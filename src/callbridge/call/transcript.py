@@ -238,11 +238,15 @@ class Transcript:
             if item_id in turn.words and item_id not in turn.whole:
                 turn.words[item_id] = part_with_time(turn.words[item_id].strip(), sent_ms)
 
-    def agent_finished(self) -> None:
-        """The response is over: its words are all known."""
+    def agent_finished(self, plays_until: float) -> None:
+        """The response is over: its words are all known. `plays_until`: when the last of them is played."""
         for turn in self._unrecorded:
-            if turn is not self._open:
-                turn.awaits_agent = False
+            if turn is self._open:
+                continue
+            if turn.awaits_agent and turn.plays_until:  # More of it came since they spoke into it.
+                turn.plays_until = plays_until
+                turn.record_by = max(turn.record_by, plays_until + self.limits.transcript_timeout_s)
+            turn.awaits_agent = False
 
     def agent_was_heard(self, items: Iterable[CutItem]) -> None:
         """How much was heard of which items, when they were over or cut. The latest word on each counts."""

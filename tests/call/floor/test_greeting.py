@@ -160,6 +160,22 @@ def test_a_turn_is_recorded_when_what_the_caller_spoke_into_was_heard_or_stopped
     assert (turn.agent, turn.interrupted) == ("One …", True)
 
 
+def test_what_the_caller_spoke_into_is_not_recorded_before_all_of_it_was_heard() -> None:
+    """More of it comes after they spoke."""
+    book = v.live(PROTECTED)
+    book.rig.feed(v.created("greeting"), *v.says("greeting", "hello", 500))
+    v.replaced(book)
+    book.rig.feed(v.speech_started(), v.speech_stopped(), v.committed(), v.caller_said("Hello?"))
+    book.rig.feed(v.created("answer"), *v.says("answer", "long", 1000), v.speech_started("more"))
+    book.rig.feed(v.audio("answer", "long", 1000), v.words("answer", "long", "One two three four."))
+    book.rig.feed(v.audio_done("answer", "long"), v.done("answer"))
+    book.rig.now += 1.8
+    outputs = book.rig.feed(v.speech_stopped("more"))
+    outputs += book.rig.feed(AnswerStopped("no_prices", "long", "", AgentSays("say_1", "Sorry.")))
+    turns = [one.fact for one in outputs if isinstance(one, a.Note) and isinstance(one.fact, TurnEnded)]
+    assert [turn.interrupted for turn in turns if turn.caller == "Hello?"] == [True]
+
+
 def test_a_greeting_that_takes_too_long_may_be_interrupted_after_12_s() -> None:
     """And is still owed if less than most of it was heard."""
     book = greeting(20_000)

@@ -196,7 +196,7 @@ class Ladder:
             self._is_paid(floor.response)
         else:
             self._brought_nothing(floor.response, now)
-        self._transcript.agent_finished()
+        self._transcript.agent_finished(self._playout.agent_until)
         self._asking.if_free(now)
 
     def _owe_again(self, response: LiveResponse) -> None:
@@ -266,7 +266,7 @@ class Ladder:
             floor.interruption.settle(response)
         else:
             self._is_paid(response)
-        self._transcript.agent_finished()
+        self._transcript.agent_finished(self._playout.agent_until)
         self._asking.if_free(now)
 
     def _fell_short(self, response: LiveResponse, done: realtime_events.Response, now: float) -> None:

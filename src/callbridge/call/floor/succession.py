@@ -12,6 +12,7 @@ from callbridge.call.floor.table import Caller, Next, Now, On
 
 if TYPE_CHECKING:
     from callbridge.call.ear.gate import Gate
+    from callbridge.call.ear.playout import Playout
     from callbridge.call.floor.asking import Asking
     from callbridge.call.floor.floor import Floor
     from callbridge.call.floor.ladder import Ladder
@@ -28,6 +29,7 @@ class Succession:
         asking: is told when something may be asked.
         news: what the model is to be told.
         gate: says which response may be heard.
+        playout: what the phone was sent.
         transcript: who said what.
     """
 
@@ -38,10 +40,12 @@ class Succession:
         asking: Asking,
         news: News,
         gate: Gate,
+        playout: Playout,
         transcript: Transcript,
     ) -> None:
         self._floor, self._debts, self._ladder, self._asking = floor, floor.debts, ladder, asking
-        self._tools, self._news, self._gate, self._transcript = ladder.tools, news, gate, transcript
+        self._tools, self._news, self._gate = ladder.tools, news, gate
+        self._playout, self._transcript = playout, transcript
 
     @property
     def can_be_left(self) -> bool:
@@ -83,7 +87,7 @@ class Succession:
             self._debts.owe_answer(since)
         self._tools.session_lost()
         floor.interruption.session_lost()
-        self._transcript.agent_finished()
+        self._transcript.agent_finished(self._playout.agent_until)
         self._transcript.words_lost()
         floor.mark()
 
