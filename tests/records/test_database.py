@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import stat
 from typing import TYPE_CHECKING
 
@@ -112,6 +113,17 @@ def test_a_writer_that_is_in_the_way_is_waited_for_and_then_told_of(
         migrate(one)
         with one.writing(), pytest.raises(RecordsAway, match="another process holds it"), other.writing():
             pass
+
+
+def test_a_connection_that_is_in_use_is_let_go_when_it_is_given_back(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/records.db")
+    with database.reading() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        database.close()
+        driver.execute("SELECT 1")
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        driver.execute("SELECT 1")
 
 
 @pytest.mark.heavy

@@ -162,7 +162,8 @@ class Database:
         return True
 
     def close(self) -> None:
-        """Lets its connections go."""
+        """Lets its connections go; one that a thread still uses, when it is given back."""
+        event.listen(self._engine, "checkin", lambda _, record: record.invalidate())
         self._engine.dispose()
 
     @contextlib.contextmanager
