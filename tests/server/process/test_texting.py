@@ -125,7 +125,6 @@ async def test_it_is_on_disk_that_it_begins_and_what_came_of_it() -> None:
 
 
 async def test_what_cannot_be_written_down_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(texting_module, "DISK_S", 0.01)
     service = Service()
 
     async def full() -> bool:
@@ -133,6 +132,7 @@ async def test_what_cannot_be_written_down_is_not_sent(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(service.state, "flush", full)
     assert (await service.send()).outcome is TextOutcome.REFUSED
+    monkeypatch.setattr(texting_module, "DISK_S", 0.01)
     service.state.is_stalled = True
     assert (await service.send()).outcome is TextOutcome.REFUSED
     assert service.rest.sent == []
