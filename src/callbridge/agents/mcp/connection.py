@@ -21,8 +21,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from callbridge.agents.mcp.answers import IN_DOUBT, NEEDS_A_PERSON, told_of
 from callbridge.agents.mcp.bounds import Metered
-from callbridge.agents.mcp.lasting import heed_cancellation
-from callbridge.agents.mcp.listing import NAMED_MAX, Found, Listed, tools_of
+from callbridge.agents.mcp.lasting import heed_cancellation, innermost, log_left_out, system_in_words
+from callbridge.agents.mcp.listing import Found, Listed, tools_of
 from callbridge.agents.mcp.over_http import BROKE_OFF, NOT_REACHED, OverHttp
 from callbridge.agents.mcp.over_stdio import OverStdio
 from callbridge.agents.mcp.readable import FAULT
@@ -224,12 +224,7 @@ class Connection:
         found: Found = tools_of(self.server.handling, listed, self._doing)
         is_news, self.left_out = found.left_out != self.left_out, found.left_out
         if found.left_out and is_news:
-            _log.warning(
-                "mcp_tools_left_out",
-                server=self.server.name,
-                tools=list(found.left_out[:NAMED_MAX]),
-                count=len(found.left_out),
-            )
+            log_left_out(self.server.name, found.left_out)
         self._take(found.tools)
 
     def _take(self, tools: tuple[GivenTool, ...]) -> None:
@@ -304,18 +299,12 @@ def as_listed(tool: types.Tool) -> Listed:
 
 def _in_words(error: BaseException) -> str:
     """Why it is lost."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    match error:
-        case TimeoutError():
-            return "it has not answered in time"
+    match error := innermost(error):
         case MCPError():
             return error.message[:300]
         case ValidationError():
             return "what it answers is not what the protocol says"
-        case FileNotFoundError():
-            return f"there is no such program or folder{f': {error.filename}' if error.filename else ''}"
         case OSError():
-            return f"it cannot be started: {error.strerror or error}"
+            return system_in_words(error, f"it cannot be started: {error.strerror or error}")
         case _:
             return type(error).__name__

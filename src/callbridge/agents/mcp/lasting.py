@@ -1,4 +1,7 @@
-"""Keeps a connection up: whenever it is lost it is opened again, after a rest that grows."""
+"""Keeps a connection up: whenever it is lost it is opened again, after a rest that grows.
+
+With it, what the log says alike of servers of ours and of those that an SDK agent brings along.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import asyncio
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol, TypeVar
 
 import structlog
+
+from callbridge.agents.mcp.listing import NAMED_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +82,30 @@ async def lasting(link: Link) -> NoReturn:
         _log.warning("mcp_server_lost", server=link.name, reason=link.trouble, again_in_s=rest_s)
         await asyncio.sleep(rest_s)
         rest_s = min(2 * rest_s, REST_S_MAX)
+
+
+def log_left_out(server: str, left_out: Sequence[str]) -> None:
+    """Which tools of a server no model gets, each with the reason, in one line of the log."""
+    named = list(left_out[:NAMED_MAX])
+    _log.warning("mcp_tools_left_out", server=server, tools=named, count=len(left_out))
+
+
+def innermost(error: BaseException) -> BaseException:
+    """What a library's groups of tasks have wrapped, the first of several."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def system_in_words(error: OSError, otherwise: str) -> str:
+    """Why a server cannot be had, where the machine or the network says so. `otherwise`: for what is rare."""
+    match error:
+        case TimeoutError():
+            return "it has not answered in time"
+        case FileNotFoundError():
+            return f"there is no such program or folder{f': {error.filename}' if error.filename else ''}"
+        case _:
+            return otherwise
 
 
 def heed_cancellation(error: BaseException) -> None:

@@ -22,7 +22,7 @@ from agents import Handoff
 from agents.exceptions import UserError
 from agents.realtime import realtime_handoff
 
-from callbridge.agents.mcp.lasting import heed_cancellation
+from callbridge.agents.mcp.lasting import heed_cancellation, innermost, log_left_out, system_in_words
 from callbridge.agents.mcp.listing import ALL_BYTES_MAX, DEFINITION_BYTES_MAX, TOOLS_MAX
 
 if TYPE_CHECKING:
@@ -52,9 +52,6 @@ LISTED_WITHIN_S: Final = 5.0
 REASON_MAX: Final = 300
 NAME_MAX: Final = 64
 """Characters of a name that the user, the SDK or the server has given: as logs and commands have it."""
-
-NAMED_MAX: Final = 10
-"""Tools that one line of the log names; of the rest it has the number."""
 
 _ADDRESS: Final = re.compile(r"(?<=://)(?:[^/?#\s]*@)?([^/?#\s]*)\S*")
 """The SDK calls a server that has no name by its address, all of it. A key may stand behind its host."""
@@ -161,8 +158,7 @@ class SdkLink:
         self.tools, self.trouble = tuple(taken), ""
         left_out = tuple(f"{tool.name[:NAME_MAX]}: {_TOO_MUCH}" for tool in too_much)
         if left_out and left_out != self.left_out:
-            named = list(left_out[:NAMED_MAX])
-            _log.warning("mcp_tools_left_out", server=self.name, tools=named, count=len(left_out))
+            log_left_out(self.name, left_out)
         self.left_out = left_out
         self.tried.set()
 
@@ -227,8 +223,7 @@ class SharedServer:
             else:
                 own[tool.name] = tool
         if others:
-            named = others[:NAMED_MAX]
-            _log.warning("mcp_tools_left_out", server=self._kept.name, tools=named, count=len(others))
+            log_left_out(self._kept.name, others)
         return list(own.values())
 
     async def call_tool(self, *asked: Any, **more: Any) -> Any:
@@ -290,15 +285,10 @@ def set_apart(tools: Iterable[Any]) -> tuple[list[Any], list[Any]]:
 
 def _in_words(error: BaseException) -> str:
     """Why it is not there. Only what is known to name no secret is quoted."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    match error:
-        case TimeoutError():
-            return "it has not answered in time"
-        case FileNotFoundError():
-            return f"there is no such program or folder{f': {error.filename}' if error.filename else ''}"
+    match error := innermost(error):
         case OSError():
-            return f"it cannot be reached or started: {error.strerror or type(error).__name__}"
+            reason = error.strerror or type(error).__name__
+            return system_in_words(error, f"it cannot be reached or started: {reason}")
         case UserError():  # The SDK's own words, which keep addresses and keys out of them.
             return str(error)[:REASON_MAX]
         case _ if type(error).__name__ in _MCP_ERRORS:
