@@ -62,9 +62,9 @@ ODD = [
     types.Tool(name="top", input_schema={"type": "object", "anyOf": []}),
     types.Tool(name="list", input_schema={"type": "object", "properties": {"x": {"type": "array"}}}),
     types.Tool(name="kind", input_schema={"type": "object", "properties": {"x": {"type": "telephone"}}}),
-    _tool("stock", "How many loaves of a bread there are.", bread=_TEXT),
+    *[_tool("stock", "How many loaves of a bread there are.", bread=_TEXT)] * 2,
 ]
-"""Of these a model takes the first and the last."""
+"""Of these a model takes the first, and the last once."""
 
 UNREADABLE: list[Any] = [
     "no object",
@@ -73,9 +73,9 @@ UNREADABLE: list[Any] = [
     {"name": "lettered", "description": 3, "inputSchema": {"type": "object"}},
     {"name": "all", "inputSchema": {"type": "object", "required": True}},
     {"name": "x" * 200, "inputSchema": {"type": "object"}},
-    {"name": "stock", "inputSchema": {"type": "object", "properties": {"bread": _TEXT}}},
+    {"name": "deep", "inputSchema": {"properties": {"x": json.loads('{"items":' * 300 + "{}" + "}" * 300)}}},
 ]
-"""They stand behind these over the wire: no library reads a list that has one. The last is there twice."""
+"""They stand before these over the wire: no library reads a list that has one."""
 
 
 class Shop:
@@ -194,28 +194,21 @@ def server(shop: Shop) -> Server[Any]:
     )
 
 
-class Odd:
+def odd(text: str) -> str:
     """What goes from a server that was written by hand: its list has entries that no library can read."""
+    return text.replace('"tools":[', f'"tools":[{json.dumps(UNREADABLE)[1:-1]},')
 
-    def __init__(self, write: Any) -> None:
-        self._write = write
 
-    async def send(self, item: Any) -> None:
-        """A message, with more tools where it lists any."""
-        if isinstance(result := getattr(item.message, "result", None), dict) and "tools" in result:
-            result["tools"] += UNREADABLE
-        await self._write.send(item)
+class OddOutput:
+    """Its standard output."""
 
-    async def aclose(self) -> None:
-        """Nothing more goes."""
-        await self._write.aclose()
+    async def write(self, text: str) -> None:
+        """A message."""
+        sys.stdout.write(odd(text))
 
-    async def __aenter__(self) -> Self:
-        await self._write.__aenter__()
-        return self
-
-    async def __aexit__(self, *raised: object) -> Any:
-        return await self._write.__aexit__(*raised)
+    async def flush(self) -> None:
+        """The message is whole."""
+        sys.stdout.flush()
 
 
 class Old:
@@ -248,10 +241,10 @@ class Old:
 async def over_stdio(served: Server[Any], listing: str) -> None:
     """Until its input ends."""
     options = served.create_initialization_options(NotificationOptions(tools_changed=True))
-    async with stdio_server() as (read, write):
+    output: Any = OddOutput() if listing == "odd" else None
+    async with stdio_server(stdout=output) as (read, write):
         incoming: Any = Old(read, write) if listing == "old" else read
-        outgoing: Any = Odd(write) if listing == "odd" else write
-        await served.run(incoming, outgoing, options)
+        await served.run(incoming, write, options)
 
 
 @dataclass
@@ -293,6 +286,23 @@ class Deaf:
                 await self.app(scope, again, send)
 
 
+def odd_over_http(app: Any) -> Any:
+    """The same in the network."""
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        async def send_odd(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                headers = [one for one in message["headers"] if one[0] != b"content-length"]
+                message = {**message, "headers": headers}
+            elif message["type"] == "http.response.body":
+                message = {**message, "body": odd(message.get("body", b"").decode()).encode()}
+            await send(message)
+
+        await app(scope, receive, send_odd)
+
+    return answer
+
+
 async def _answer(send: Any, status: int, body: Any = None) -> None:
     headers = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -304,6 +314,8 @@ def over_http(shop: Shop, port: int) -> None:
     app: Any = server(shop).streamable_http_app()
     if shop.listing == "deaf":
         app = Deaf(app, shop)
+    if shop.listing == "odd":
+        app = odd_over_http(app)
 
     async def guarded(scope: Any, receive: Any, send: Any) -> None:
         headers = dict(scope.get("headers", ()))

@@ -196,6 +196,14 @@ async def test_a_list_is_read_to_its_bound() -> None:
 
 
 @pytest.mark.heavy
+async def test_an_entry_that_nobody_can_read_costs_itself_alone() -> None:
+    """In the network, as with a program; also one that is too deep for whoever reads the message."""
+    async with served("http", "--list", "odd") as server, linked(server) as link:
+        assert await link.changes() == ["no_properties", "stock"]
+        assert "deep: its schema is more than 32 deep" in link.connection.left_out
+
+
+@pytest.mark.heavy
 async def test_what_is_no_server_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """Why it is not there, with what it has printed last; nobody waits for it, and no tool is there."""
     monkeypatch.setattr(connection_module, "ANSWERS_WITHIN_S", 0.5)

@@ -10,12 +10,13 @@ from pydantic import SecretStr
 pytest.importorskip("mcp.client", reason="the extra mcp is not installed")
 
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCResponse, ListToolsResult
+from mcp_types import JSONRPCResponse, ListToolsResult, Tool
 from mcp_types.methods import validate_server_result
 
 from callbridge import AgentFault, McpServer
 from callbridge.agents.mcp.connection import as_listed
 from callbridge.agents.mcp.listing import ALL_BYTES_MAX, TOOLS_MAX, Found, Listed, tools_of
+from callbridge.agents.mcp.over_stdio import message_in
 from callbridge.agents.mcp.readable import readable
 from callbridge.agents.mcp.servers import OurServer
 from documented import module_of
@@ -160,6 +161,27 @@ def test_an_entry_that_nobody_can_read_costs_itself_alone(entry: Any, reason: st
     (line,) = of.left_out
     assert reason in line
     assert len(line) < 300
+
+
+@pytest.mark.parametrize("deep", [33, 300, 5_000])
+def test_an_entry_that_is_too_deep_costs_itself_alone(deep: int) -> None:
+    """Also where it is so deep that the reader of JSON would take the whole list for none."""
+    nested = b'{"items":' * deep + b"1" + b"}" * deep
+    deep_tool = b'{"name":"deep","inputSchema":{"properties":{"x":%b}}}' % nested
+    fine = b'{"name":"stock","inputSchema":{},"outputSchema":%b}' % nested
+    answer = readable(message_in(b'{"jsonrpc":"2.0","id":1,"result":{"tools":[%b,%b]}}' % (deep_tool, fine)))
+    assert isinstance(answer, SessionMessage)
+    assert isinstance(answer.message, JSONRPCResponse)
+    of = found(*map(as_listed, map(Tool.model_validate, answer.message.result["tools"])))
+    assert names(of) == ["stock"]
+    assert of.left_out == ("deep: its schema is more than 32 deep",)
+
+
+def test_what_a_tool_answers_is_whole_or_unreadable() -> None:
+    """What was cut out of it, the model would never know."""
+    nested = b'{"items":' * 300 + b"1" + b"}" * 300
+    answer = message_in(b'{"jsonrpc":"2.0","id":1,"result":{"structuredContent":%b}}' % nested)
+    assert isinstance(answer, ValueError)
 
 
 def test_what_is_listed_twice_is_there_once() -> None:

@@ -25,7 +25,7 @@ async def test_each_server_is_asked_once() -> None:
     assert [finding.level for finding in found] == [Level.WARNING, Level.WARNING]
     has, _, left_out = found[0].what.partition("; left out: ")
     assert has == "MCP server shop has no_properties, stock"
-    for name in ("top", "list", "kind", "entry 6", "entry 7", "schemaless", "lettered", "all", "stock"):
+    for name in ("entry 1", "entry 2", "schemaless", "all", "deep", "top", "list", "kind", "stock"):
         assert f"{name}: " in left_out, name
     assert "there is no such program or folder" in found[1].what
 

@@ -20,6 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from callbridge.agents.http.sending import tls_context
 from callbridge.agents.mcp.bounds import MESSAGE_BYTES_MAX, Volume
+from callbridge.agents.mcp.nesting import Shallow
 from callbridge.agents.tools.tool import TIMEOUT_S_MAX
 
 if TYPE_CHECKING:
@@ -108,9 +109,13 @@ class Bounded(httpx2.AsyncBaseTransport):
         message = json.loads(request.content) if request.method == "POST" else {}
         if request.method != "GET" and not {"id", "method"} <= message.keys():
             return await self._note(request, message)
-        waiting = _Waiting(TOOL_WITHIN_S if message.get("method") == "tools/call" else math.inf)
+        method = message.get("method")
+        waiting = _Waiting(TOOL_WITHIN_S if method == "tools/call" else math.inf)
         self._unanswered[message.get("id")] = waiting
-        return await self._answer(request, waiting)
+        response = await self._answer(request, waiting)
+        if method == "tools/list":
+            response.stream = _List(response.stream)
+        return response
 
     async def _note(self, request: httpx2.Request, message: dict[str, Any]) -> httpx2.Response:
         """Sends what wants no answer. Perhaps it says that another request was given up."""
@@ -215,6 +220,22 @@ class _Body(httpx2.AsyncByteStream):
             if self._has_events:
                 raise
             raise httpx2.StreamError("the connection with the server broke off") from error
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+
+
+class _List(httpx2.AsyncByteStream):
+    """The body of an answer that lists tools, without what in it is nested too deep to be read."""
+
+    def __init__(self, body: httpx2.AsyncByteStream | httpx2.SyncByteStream) -> None:
+        assert isinstance(body, httpx2.AsyncByteStream)
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        shallow = Shallow()
+        async for part in self._body:
+            yield shallow.of(part)
 
     async def aclose(self) -> None:
         await self._body.aclose()

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
-from mcp_types import jsonrpc_message_adapter
+from mcp_types import JSONRPCResponse, jsonrpc_message_adapter
 
 from callbridge.agents.mcp.bounds import MESSAGE_BYTES_MAX, Volume
+from callbridge.agents.mcp.nesting import Shallow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -109,7 +110,7 @@ class OverStdio:
             async with messages:
                 while (line := await stdout.readline()) and not volume.is_too_much(len(line)):
                     # Also what is none: so it counts, and others get their turn.
-                    await messages.send(_message(line))
+                    await messages.send(message_in(line))
         except ValueError:
             self._ended(f"it has sent a message of more than {MESSAGE_BYTES_MAX} bytes")
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -136,11 +137,21 @@ def _there(stream: Stream | None) -> Stream:
     return stream
 
 
-def _message(line: bytes) -> SessionMessage | Exception:
+def message_in(line: bytes) -> SessionMessage | Exception:
+    """The message that a line is; where it is none, why not."""
     try:
         return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
     except ValueError as error:  # Some print a greeting where only messages belong.
-        return error
+        return _list_in(Shallow().of(line)) or error
+
+
+def _list_in(line: bytes) -> SessionMessage | None:
+    """A list of which something was nested too deep, and that can be read without it."""
+    with contextlib.suppress(ValueError):
+        message = jsonrpc_message_adapter.validate_json(line, by_name=False)
+        if isinstance(message, JSONRPCResponse) and "tools" in message.result:
+            return SessionMessage(message)
+    return None
 
 
 async def _write(messages: MemoryObjectReceiveStream[SessionMessage], stdin: asyncio.StreamWriter) -> None:
