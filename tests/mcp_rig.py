@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import SecretStr
 
@@ -50,23 +50,53 @@ class Linked:
             return await self.connection.run(name, arguments)
 
 
+class InNetwork:
+    """A server in the network, which may be away. Within it none is left behind.
+
+    Args:
+        flags: of its command line.
+    """
+
+    def __init__(self, *flags: str) -> None:
+        self._flags, self._port = flags, free_port()
+        self._process: asyncio.subprocess.Process | None = None
+
+    def url(self, path: str = "/mcp") -> str:
+        """Its address, also while it is away."""
+        return f"http://127.0.0.1:{self._port}{path}"
+
+    async def start(self) -> None:
+        """It runs, or is about to. One that ran before is no more."""
+        await self.end()
+        command = mcp_server.command(*self._flags, "--http", str(self._port))
+        self._process = await asyncio.create_subprocess_exec(*command)
+
+    async def end(self) -> None:
+        """It does not run."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_raised: object) -> None:
+        await self.end()
+
+
 @contextlib.asynccontextmanager
 async def served(way: Literal["stdio", "http"], *flags: str, **more: Any) -> AsyncIterator[OurServer]:
     """A server, as an agent names it. Over HTTP it runs already, or is about to."""
-    program, *arguments = mcp_server.command(*flags)
     if way == "stdio":
+        program, *arguments = mcp_server.command(*flags)
         environment = {"TILL_TOKEN": SecretStr(mcp_server.TOKEN)}
         yield _ours(McpServer.stdio(program, args=arguments, env=environment, name="shop", **more))
         return
-    port = free_port()
-    process = await asyncio.create_subprocess_exec(program, *arguments, "--http", str(port))
-    try:
+    async with InNetwork(*flags) as shop:
+        await shop.start()
         headers = {"Authorization": SecretStr(f"Bearer {mcp_server.TOKEN}")}
-        yield _ours(McpServer.http(f"http://127.0.0.1:{port}/mcp", headers=headers, name="shop", **more))
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        yield _ours(McpServer.http(shop.url(), headers=headers, name="shop", **more))
 
 
 @contextlib.asynccontextmanager

@@ -2,7 +2,8 @@
 
     python tests/mcp_server.py [--http PORT] [--list silent|many|odd|old|deaf]
 
-Its tools say themselves what they do. Over HTTP it wants the header `Authorization: Bearer <TOKEN>`.
+Its tools say themselves what they do. Over HTTP it is at `/mcp`, and at `/sse` for clients of before 2025. It
+wants the header `Authorization: Bearer <TOKEN>` there.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import mcp_types as types
 import uvicorn
 from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.session import ServerSession
+from mcp.server.sse import SseServerTransport
 from mcp.server.stdio import stdio_server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.message import SessionMessage
@@ -309,9 +311,27 @@ async def _answer(send: Any, status: int, body: Any = None) -> None:
     await send({"type": "http.response.body", "body": b"" if body is None else json.dumps(body).encode()})
 
 
+def with_events(served: Server[Any], app: Any) -> Any:
+    """Before a server in the network, for clients that speak with it by HTTP and server-sent events."""
+    transport = SseServerTransport("/messages/")
+
+    async def route(scope: Any, receive: Any, send: Any) -> None:
+        match scope.get("path"):
+            case "/sse":
+                async with transport.connect_sse(scope, receive, send) as (read, write):
+                    await served.run(read, write, served.create_initialization_options())
+            case "/messages/":
+                await transport.handle_post_message(scope, receive, send)
+            case _:
+                await app(scope, receive, send)
+
+    return route
+
+
 def over_http(shop: Shop, port: int) -> None:
     """Until it is told to end."""
-    app: Any = server(shop).streamable_http_app()
+    served = server(shop)
+    app = with_events(served, served.streamable_http_app())
     if shop.listing == "deaf":
         app = Deaf(app, shop)
     if shop.listing == "odd":

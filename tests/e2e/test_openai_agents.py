@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("agents.realtime", reason="the OpenAI Agents SDK is an extra: callbridge[openai-agents]")
 
 from agents import GuardrailFunctionOutput, OutputGuardrail, function_tool
-from agents.mcp import MCPServerStdio
+from agents.mcp import MCPServerSse, MCPServerStdio, MCPServerStreamableHttp, create_static_tool_filter
 from agents.realtime import RealtimeAgent, realtime_handoff
 
 import mcp_server
@@ -30,6 +30,7 @@ from callbridge.testing import Line as PlayedLine
 from e2e.line import Line
 from e2e.stack import CONNECTED_AND_LEFT, Log, stack
 from leftovers import until
+from mcp_rig import InNetwork
 from random_calls import noise
 
 if TYPE_CHECKING:
@@ -168,6 +169,53 @@ async def test_the_tools_of_a_program_are_those_of_a_call(log: Log, monkeypatch:
     events = [line["event"] for line in log.lines]
     assert events.index("mcp_server_answers") < events.index("call_offered"), "no call waits for it"
     assert log.tracebacks == []
+
+
+@pytest.mark.heavy
+async def test_the_tools_of_servers_in_the_network_are_those_of_a_call(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are away at the start, come, answer with too much, die in mid-call and come back."""
+    monkeypatch.setattr(mcp_servers, "LOOK_AGAIN_S", 0.05)
+    for name in ("REST_S", "REST_S_MAX"):
+        monkeypatch.setattr(lasting, name, 0.2)
+    script = Script(
+        answers=(
+            Answer(say=(speech("Hello!"),)),
+            Answer(calls=(Call(name="stock", arguments={"bread": "rye"}),)),
+            Answer(calls=(Call(name="endless"),)),
+            Answer(calls=(Call(name="die"),)),
+            Answer(calls=(Call(name="order", arguments={"bread": "rye"}),)),
+            Answer(say=(speech("Twelve, I think."),)),
+        ),
+        after_ms=20,
+    )
+    async with InNetwork() as served:
+        headers = {"Authorization": f"Bearer {mcp_server.TOKEN}"}
+        streamable = MCPServerStreamableHttp(
+            {"url": served.url("/mcp"), "headers": headers},
+            tool_filter=create_static_tool_filter(allowed_tool_names=["stock", "die"]),
+        )
+        sse = MCPServerSse(
+            {"url": served.url("/sse"), "headers": headers},
+            tool_filter=create_static_tool_filter(allowed_tool_names=["endless", "order"]),
+        )
+        agent = RealtimeAgent[Any](name="Shop", tools=[get_weather], mcp_servers=[streamable, sse])
+        async with stack(script, agent=agent) as running:
+            await running.call(CallerScript([HEARD, HangUp()]))
+            await served.start()
+            assert await until(lambda: len(log.events("mcp_server_answers")) >= 2), "they have come"
+            call = await running.call(CallerScript([HEARD, Say(WORD), HEARD, HangUp()]))
+            await served.start()
+            assert await until(lambda: len(log.events("mcp_server_answers")) >= 4), "they are connected again"
+    without, journal = running.model.sessions
+    assert [tool["name"] for tool in without.session["tools"]] == ["get_weather"]
+    tools = [tool["name"] for tool in journal.session["tools"]]
+    assert tools == ["stock", "die", "order", "endless", "get_weather"]
+    stock, endless, died, gone = outputs(journal)
+    assert ("12 loaves" in stock, "longer than 8192 bytes" in endless) == (True, True)
+    assert ("error" in died, "error" in gone) == (True, True)
+    assert [turn.agent for turn in call.of(TurnEnded)][-1] == "Twelve, I think."
 
 
 # --- Beside one of ours -------------------------------------------------------------------------------

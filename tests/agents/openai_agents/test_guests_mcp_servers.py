@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("agents.realtime", reason="the OpenAI Agents SDK is an extra: callbridge[openai-agents]")
 
 from agents import RunContextWrapper, function_tool
+from agents.exceptions import UserError
 from agents.mcp import MCPServer
 from agents.realtime import RealtimeAgent
 from mcp import MCPError
@@ -212,12 +213,18 @@ async def test_what_names_and_words_of_a_server_may_hold_is_shown_nowhere() -> N
     (found,) = await ask_mcp_servers(Roster({"desk": guest(agent(shop))}))
     assert found.what == (rf"MCP server streamable_http: https://shop.example has \x1b[31m{'z' * 59}")
 
-    async def refuses() -> Any:
-        raise MCPError(-32603, "no such key: key-4")
+    words = "Failed to call the server 'streamable_http: https://shop.example/key-2/mcp': HTTP error 404"
+    for error, told in {
+        MCPError(-32603, "no such key: key-4"): "it has answered with an error of its own (code -32603)",
+        UserError(words): words.replace("/key-2/mcp", ""),
+    }.items():
 
-    shop.session = SimpleNamespace(list_tools=refuses)
-    (found,) = await ask_mcp_servers(Roster({"desk": guest(agent(shop))}))
-    assert found.what.endswith(": it has answered with an error of its own (code -32603)")
+        async def refuses(error: Exception = error) -> Any:
+            raise error
+
+        shop.session = SimpleNamespace(list_tools=refuses)
+        (found,) = await ask_mcp_servers(Roster({"desk": guest(agent(shop))}))
+        assert found.what.endswith(f" is not there: {told}")
 
 
 async def test_they_are_shown_and_asked_like_ours() -> None:

@@ -24,12 +24,14 @@ from structlog.testing import capture_logs
 
 from callbridge.agents.guardrails.in_call import TRIPS_MAX
 from callbridge.agents.openai_agents import model as models
-from callbridge.agents.openai_agents.model import CallModel
+from callbridge.agents.openai_agents.model import Asked, CallModel
+from callbridge.agents.openai_agents.telling import function_call
 from callbridge.agents.openai_agents.tools import Waits
 from callbridge.agents.tools.toolbox import TOOLS_MAX
 from callbridge.agents.wants import Wants
 from callbridge.call import wants as w
 from callbridge.call.facts import GuardrailTripped
+from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.wishes import HangUp
 
 if TYPE_CHECKING:
@@ -143,6 +145,19 @@ async def test_a_result_that_nobody_waits_for_is_left() -> None:
     with capture_logs() as lines:
         await rig.model.send_event(RealtimeModelSendToolOutput(called, "paid", start_response=True))
     assert [line["event"] for line in lines] == ["openai_agents_output_late"]
+
+
+async def test_a_result_that_is_too_long_is_in_the_history_as_the_model_is_told_it() -> None:
+    rig, kept = Rig(), Kept()
+    rig.model.add_listener(kept)
+    asked = rig.model.asked["call_1"] = Asked(asyncio.get_running_loop().create_future())
+    called = RealtimeModelToolCallEvent("stock", "call_1", "{}")
+    await rig.model.send_event(RealtimeModelSendToolOutput(called, "z" * 9000, start_response=False))
+    await rig.model.tell_next()
+    answer = asked.answer.result()
+    assert (answer.outcome, answer.is_quiet) == (ToolOutcome.FAILED, True)
+    assert "longer than 8192 bytes" in answer.output
+    assert kept.events == [function_call("call_1", "stock", "{}", answer.output)]
 
 
 async def test_an_image_is_an_error_and_its_text_is_told() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +23,7 @@ from callbridge.agents.openai_agents.telling import CHARACTERS_EACH, function_ca
 from callbridge.agents.openai_agents.tools import Waits
 from callbridge.agents.texts import NoAnswer, asked_about
 from callbridge.agents.tools.leash import Leash
-from callbridge.agents.tools.tool import ToolRefused, ToolResult, success
+from callbridge.agents.tools.tool import ToolRefused, ToolResult
 from callbridge.call.agent_facts import GuestChanged
 
 if TYPE_CHECKING:
@@ -186,10 +186,9 @@ class Host:
                 self._tools_are_done.set()
         if tool.leads_to and self.model.settings_taken != taken:
             self._wants.add(GuestChanged(tool.leads_to, tool.name))
-        if not asked.output.done():
+        if not asked.answer.done():
             raise ToolRefused("the tool was not run; call it again with a new request if it is still needed")
-        answered = asked.output.result()
-        return replace(success(answered.output), is_quiet=not answered.start_response)
+        return asked.answer.result()
 
     async def _do(self, session: CallSession, asked: Asked, called: RealtimeModelToolCallEvent) -> None:
         self.model.tell(function_call(called.call_id, called.name, called.arguments))
@@ -218,7 +217,7 @@ class Host:
         except TimeoutError:
             await _refused(session, called, f"nobody has approved it within {within_s:g} s", NOT_IN_TIME)
             return
-        if not asked.output.done():
+        if not asked.answer.done():
             async with self._one_at_a_time:
                 await session.run_approved(called.call_id, always=asked.is_for_good)
 

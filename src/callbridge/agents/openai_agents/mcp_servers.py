@@ -53,8 +53,8 @@ REASON_MAX: Final = 300
 NAME_MAX: Final = 64
 """Characters of a name that the user, the SDK or the server has given: as logs and commands have it."""
 
-_ADDRESS: Final = re.compile(r"(?<=://)(?:[^/?#\s]*@)?([^/?#\s]*)\S*")
-"""The SDK calls a server that has no name by its address, all of it. A key may stand behind its host."""
+_ADDRESS: Final = re.compile(r"(?<=://)(?:[^/?#\s]*@)?([^/?#\s]*)\S*?(?='?:?(?:\s|$))")
+"""The SDK calls a server without a name by its address, in errors too. A key may stand behind the host."""
 
 _TOO_MUCH: Final = (
     f"a server may have {TOOLS_MAX} tools, each with {DEFINITION_BYTES_MAX // 1024} KiB, and "
@@ -289,8 +289,8 @@ def _in_words(error: BaseException) -> str:
         case OSError():
             reason = error.strerror or type(error).__name__
             return system_in_words(error, f"it cannot be reached or started: {reason}")
-        case UserError():  # The SDK's own words, which keep addresses and keys out of them.
-            return str(error)[:REASON_MAX]
+        case UserError():  # The SDK's own words, which keep keys out of them, but not the paths of addresses.
+            return _ADDRESS.sub(r"\1", str(error))[:REASON_MAX]
         case _ if type(error).__name__ in _MCP_ERRORS:
             return _of_code(error)
         case _:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -27,6 +27,7 @@ from callbridge.agents.guardrails.in_call import SAY_GOODBYE, TRIPS_MAX
 from callbridge.agents.openai_agents.telling import function_call
 from callbridge.agents.openai_agents.tools import HostedTool
 from callbridge.agents.tools.schema import ToolError
+from callbridge.agents.tools.tool import success
 from callbridge.agents.tools.toolbox import TOOLS_MAX
 from callbridge.call import wants as w
 from callbridge.call.wishes import HangUp
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     )
 
     from callbridge.agents.openai_agents.tools import Ask, Waits
+    from callbridge.agents.tools.tool import ToolResult
     from callbridge.agents.wants import Wants
     from callbridge.call.facts import GuardrailTripped
 
@@ -67,7 +69,7 @@ _log = structlog.get_logger()
 class Asked:
     """A tool that the session does at the moment."""
 
-    output: asyncio.Future[RealtimeModelSendToolOutput]
+    answer: asyncio.Future[ToolResult]
     decided: asyncio.Event = field(default_factory=asyncio.Event)
     """One that needs approval is approved, or has its answer because it is not."""
     is_for_good: bool = False
@@ -232,11 +234,13 @@ class CallModel(RealtimeModel):
     def _answered(self, event: RealtimeModelSendToolOutput) -> None:
         call = event.tool_call
         asked = self.asked.get(call.call_id)
-        if asked is None or asked.output.done():
+        if asked is None or asked.answer.done():
             _log.info("openai_agents_output_late", tool=call.name)
             return
-        self.tell(function_call(call.call_id, call.name, call.arguments, event.output))
-        asked.output.set_result(event)
+        # One that is too long is replaced: the model is told nothing else, and nothing else is kept.
+        answer = replace(success(event.output), is_quiet=not event.start_response)
+        self.tell(function_call(call.call_id, call.name, call.arguments, answer.output))
+        asked.answer.set_result(answer)
         asked.decided.set()
 
     def _told(self, user_input: object) -> None:
