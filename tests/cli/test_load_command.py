@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +14,7 @@ from callbridge.cli import app
 from callbridge.simulators.phone import CallerScript, CallSettings, SimulatedCall, WaitForEnd
 from callbridge.simulators.voice_model import caller_speech, demo_script
 from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, stack
+from ports import free_port
 from small_server import answered, small_server
 
 if TYPE_CHECKING:
@@ -56,11 +56,6 @@ async def test_calls_that_stay_here_follow_no_answer_elsewhere() -> None:
         report = await call.run()
     assert [warning.code for warning in report.warnings] == [31904, 11210]
     assert all("not on this machine" in warning.detail for warning in report.warnings)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 @pytest.mark.heavy

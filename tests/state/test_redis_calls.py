@@ -60,6 +60,13 @@ async def until(is_so: Callable[[], bool]) -> None:
     assert await leftovers.until(is_so)
 
 
+async def written(calls: RedisCalls) -> None:
+    """Returns when all is. An answer that is too late, on a busy machine, is trouble that passes."""
+    async with asyncio.timeout(leftovers.SETTLE_TIMEOUT_S):
+        while not await calls.flush():
+            await until(lambda: calls.trouble is None)
+
+
 async def bodies(calls: RedisCalls, call_sid: str = CALL) -> list[bytes]:
     return [event.body for event in await calls.events(call_sid)]
 
@@ -168,18 +175,18 @@ async def test_a_batch_of_which_nobody_knows_whether_it_arrived_is_written_once(
     running_redis: redis_server.Server, opening: Callable[[str], RedisCalls], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis hangs with the batch in its buffer. It is sent again on another connection, and both are read."""
-    monkeypatch.setattr(open_redis, "ANSWER_S", 0.1)
-    calls = opening("one")
-    calls.append(CALL, "stream_started", b"first")
-    assert await calls.flush()
-    for attempt in range(3):
-        running_redis.pause()
-        for number in range(20):
-            calls.append(CALL, "turn_ended", b"%d.%d" % (attempt, number))
-        assert not await calls.flush()
-        running_redis.resume()
-        await until(lambda: calls.trouble is None)
-    assert await calls.flush()
+    with monkeypatch.context() as impatient:
+        impatient.setattr(open_redis, "ANSWER_S", 0.1)
+        calls = opening("one")
+        calls.append(CALL, "stream_started", b"first")
+        await written(calls)
+        for attempt in range(3):
+            running_redis.pause()
+            for number in range(20):
+                calls.append(CALL, "turn_ended", b"%d.%d" % (attempt, number))
+            assert not await calls.flush()
+            running_redis.resume()
+            await written(calls)
     told = [b"%d.%d" % (attempt, number) for attempt in range(3) for number in range(20)]
     assert await bodies(opening("two")) == [b"first", *told]
 

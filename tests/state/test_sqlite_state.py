@@ -303,12 +303,12 @@ async def test_a_commit_that_fails_is_told_and_tried_again(path: Path, state: Sq
 
 async def test_a_disk_that_hangs_is_told(state: SqliteState, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread cannot say so, it hangs. The loop knows since when things wait, and what they are."""
-    monkeypatch.setattr(SqliteHome, "stuck_s", 0.05)
-    monkeypatch.setattr(stored_state, "ANSWER_WAIT_S", 0.1)
-    monkeypatch.setattr(stored_state, "CLAIM_WAIT_S", 0.1)
     hangs = threading.Event()
-    await state.flush()
-    with told_of("commit", lambda _: hangs.wait(10)):
+    assert await state.flush()
+    with told_of("commit", lambda _: hangs.wait(10)), monkeypatch.context() as impatient:
+        impatient.setattr(SqliteHome, "stuck_s", 0.05)
+        impatient.setattr(stored_state, "ANSWER_WAIT_S", 0.1)
+        impatient.setattr(stored_state, "CLAIM_WAIT_S", 0.1)
         state.append(CALL, "stream_started", b"{}")
         await state.flush()
         assert "has taken nothing for" in str(state.trouble)

@@ -134,9 +134,8 @@ async def test_tools_that_are_given_up_keep_no_connection() -> None:
             return told
 
         async with asyncio.timeout(WAIT_S):
-            while (seen := await held())["held"]:
+            while await held() != {"held": 0, "given_up": 3}:
                 pass  # The server sees in a moment that nobody reads its answers.
-    assert seen == {"held": 0, "given_up": 3}
 
 
 async def give_up(link: Linked) -> None:

@@ -252,7 +252,7 @@ async def test_plain_tools_that_hang_take_no_thread_of_the_loop(line: Line) -> N
     rounds = [(Calls("hangs", number=number), "Sorry.") for number in numbers]
     try:
         call = await line.call(
-            guest(forecaster(hangs, looks_up), tool_timeout_s=0.2),
+            guest(forecaster(hangs, looks_up), tool_timeout_s=0.5),
             caller=["Go."] * (len(rounds) + 1),
             model=["Hello.", *(move for moves in rounds for move in moves), Calls("looks_up"), "Found."],
         )

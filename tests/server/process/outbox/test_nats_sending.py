@@ -102,10 +102,15 @@ class Rig:
 
 
 @pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is waited for as long as in earnest."""
+def impatient(soon: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who does not answer is not waited for as long as in earnest."""
     monkeypatch.setattr(nats_connection, "ACK_S", 0.3)
     monkeypatch.setattr(nats_connection, "CONNECT_S", 1.0)
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a fault it is tried again at once."""
     monkeypatch.setattr(nats_sending, "REST_FIRST_S", 0.02)
     monkeypatch.setattr(nats_sending, "REST_MAX_S", 0.1)
     monkeypatch.setattr(nats_sending, "AGAIN_MAX_S", 0.05)
@@ -153,7 +158,7 @@ async def test_a_server_that_is_away_is_waited_for(database: Database, soon: Non
 @pytest.mark.heavy
 @pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
 async def test_what_was_not_acknowledged_is_sent_again(
-    database: Database, soon: None, how: signal.Signals
+    database: Database, impatient: None, how: signal.Signals
 ) -> None:
     """To a server that hangs and goes on, or that was killed: in order, and kept once."""
     with nats_server() as server:
@@ -179,7 +184,7 @@ async def test_what_was_not_acknowledged_is_sent_again(
 @pytest.mark.heavy
 @pytest.mark.parametrize("held", ["requests", "answers"])
 async def test_a_wire_that_stalls_changes_nothing(
-    database: Database, server: NatsServer, soon: None, held: str
+    database: Database, server: NatsServer, impatient: None, held: str
 ) -> None:
     """Acks that never come, and messages that come when they were long sent again over another connection."""
     async with leaves_nothing(), Wire(server.port) as wire:
