@@ -129,7 +129,7 @@ async def send(socket: ClientConnection, *messages: dict[str, Any]) -> None:
         await socket.send(json.dumps(message))
 
 
-async def closed_with(socket: ClientConnection, timeout_s: float = 8.0) -> tuple[int | None, str]:
+async def closed_with(socket: ClientConnection, timeout_s: float = 30.0) -> tuple[int | None, str]:
     """Reads to the end; the code and the reason with which the service closed."""
     with contextlib.suppress(ConnectionClosed):
         async with asyncio.timeout(timeout_s):

@@ -82,7 +82,7 @@ async def test_a_call_goes_on_while_its_server_hangs_dies_and_changes() -> None:
     caller = CallerScript(
         [WaitForAgent(quiet_ms=100), Say(word), WaitForAgent(quiet_ms=100), Say(word), WaitForEnd()]
     )
-    async with served("stdio", timeout_s=0.5) as server:
+    async with served("stdio", timeout_s=0.8) as server:
         agent = Agent(greeting="Harbour Bakery, hello!", mcp_servers=[server])
         async with stack(script, agent=agent) as running:
             await there(running, server)

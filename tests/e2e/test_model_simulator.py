@@ -208,12 +208,12 @@ async def _refused(connecting: connect) -> int:
 # --- Faults -----------------------------------------------------------------------------------
 
 
-async def written(socket: ClientConnection, audio: str, most: int) -> int:
-    """How many appends could be written before a write blocked for as long as none should."""
+async def written(socket: ClientConnection, audio: str, most: int, blocks_s: float) -> int:
+    """How many appends could be written before a write blocked for so long."""
     count = 0
     try:
         while count < most:
-            async with asyncio.timeout(0.3):
+            async with asyncio.timeout(blocks_s):
                 await send(socket, "input_audio_buffer.append", audio=audio)
             count += 1
     except TimeoutError:
@@ -238,7 +238,7 @@ async def test_a_deaf_server_stops_reading() -> None:
         await until(socket, "response.created")
         junk = base64.b64encode(bytes(1_000_000)).decode()
         # What loopback buffers on both sides is a few megabytes.
-        sent = await written(socket, junk, most=100)
+        sent = await written(socket, junk, most=100, blocks_s=0.3)
         socket.transport.abort()
     assert sent < 100
 
@@ -253,7 +253,7 @@ async def test_a_half_open_connection_takes_everything_and_answers_nothing() -> 
         await (await socket.ping())
         await send(socket, "response.create")
         junk = base64.b64encode(bytes(1_000_000)).decode()
-        assert await written(socket, junk, most=40) == 40
+        assert await written(socket, junk, most=40, blocks_s=BOUND_S) == 40
         pong = await socket.ping()
         leaving = asyncio.create_task(socket.close())
         with pytest.raises(TimeoutError):

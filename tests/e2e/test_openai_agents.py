@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from agents.realtime import RealtimeSession
 
+    from callbridge.simulators.phone import Step
     from callbridge.simulators.voice_model import Journal
     from e2e.line import Frame, Way
     from machine import Machine
@@ -111,13 +112,19 @@ async def test_who_had_the_call_has_it_on_another_stream() -> None:
         after_ms=20,
     )
 
-    def cut(_since: int, _frame: Frame, way: Way) -> list[bytes]:
+    waited: list[Step] = []
+
+    def cut(_since: int, frame: Frame, way: Way) -> list[bytes]:
+        """As soon as the caller has heard billing."""
+        if sum(isinstance(step, WaitForAgent) for step in waited) < 2:
+            return [frame.raw]
         way.cut()
         return []
 
-    line = Line(cut, from_media=170)
+    line = Line(cut, from_media=1)
     caller = CallerScript(
-        [WaitForAgent(), Say(WORD), WaitForAgent(), Pause(1500), Say(WORD), WaitForAgent(), HangUp()]
+        [WaitForAgent(), Say(WORD), WaitForAgent(), Pause(1500), Say(WORD), WaitForAgent(), HangUp()],
+        on_step=waited.append,
     )
     async with line.opened():
         environment = {"PUBLIC_BASE_URL": line.url}
@@ -160,7 +167,8 @@ async def test_the_tools_of_a_program_are_those_of_a_call(log: Log, monkeypatch:
         ),
         after_ms=20,
     )
-    async with stack(script, agent=agent) as running:
+    # However long the tools take, the next that the caller hears is the answer.
+    async with stack(script, agent=guest(agent, waiting_sound=False)) as running:
         call = await running.call(CallerScript([HEARD, Say(WORD), HEARD, HangUp()]))
         assert await until(lambda: len(log.events("mcp_server_answers")) == 2), "it is connected again"
     stock, hung, died = outputs(call.journal)

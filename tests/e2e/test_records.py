@@ -160,6 +160,8 @@ async def test_calls_go_on_while_postgresql_is_away_and_are_on_record_when_it_is
             assert {tuple(call.verbs) for call in [before, *away]} == {tuple(CONNECTED_AND_ENDED)}
             for call in away:
                 assert await until(partial(is_ended, url, call.sid), 20)
+            # What was the last to arrive is there a moment before that is known.
+            assert await until(lambda: not is_in_trouble(records))
             assert (await readiness(running))["records"] == "well"
         with opened(url) as reading:
             for call in [before, *away]:

@@ -22,7 +22,7 @@ from callbridge.simulators.voice_model import Answer, Call, Script, serve_model
 from callbridge.state.sqlite_state import SqliteState
 from callbridge.switchboard.continuation import read_facts
 from e2e.processes import Front, goodbye, services
-from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, variables
+from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, CALL_TIMEOUT_S, variables
 from e2e.taps import tap_on
 from e2e.transfers import PACE, says
 from leftovers import until
@@ -109,7 +109,7 @@ class Town:
         """A deploy: the first process is told to go, and hands its calls over after a moment."""
         self.front.send_to(self.second)
         self.first.signal(signal.SIGTERM)
-        assert await self.first.ended(20) == 0
+        assert await self.first.ended(CALL_TIMEOUT_S) == 0
 
     async def kill(self) -> None:
         """From now on the second process is the service."""

@@ -152,9 +152,9 @@ def _serve_stdio(phone: Phone, tools: dict[str, PhoneTool]) -> None:
     from callbridge.cli.mcp_server.answering import phone_server, serve_stdio  # noqa: PLC0415 - an extra
 
     server = phone_server(phone, tools, "stdio")
-    _log.info("ready", tools=", ".join(tools), next_step="who has started this asks on its standard input")
     # A thread waits for the next question, which nothing can wake: Ctrl-C ends the process as SIGTERM does.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _log.info("ready", tools=", ".join(tools), next_step="who has started this asks on its standard input")
     asyncio.run(serve_stdio(server))
 
 
