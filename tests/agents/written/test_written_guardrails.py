@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,7 +26,7 @@ handoffs."orders.eu" = {}
 
 [[guardrails]]
 name = "no_prices"
-phrases = ["dollar", "$"]
+phrases = ["dollar*", "$"]
 about = "Prices are told by the shop alone."
 say = "I am not allowed to tell you prices."
 every = 10
@@ -49,16 +49,17 @@ def read(folder: Path, text: str = FILE) -> Agent:
     return read_agent(path, {}).agent
 
 
+def says(words: str, item: str) -> dict[str, Any]:
+    """A piece of an answer's text."""
+    kind = "response.output_audio_transcript.delta"
+    return {"type": kind, "response_id": "resp_2", "item_id": item, "delta": words}
+
+
 async def test_an_agent_of_a_file_is_stopped_and_says_what_stands_there(tmp_path: Path) -> None:
     async with mc.calling(read(tmp_path)) as rig:
         await rig.goes_live()
         await rig.is_quiet()
-        words = {
-            "type": "response.output_audio_transcript.delta",
-            "response_id": "resp_2",
-            "item_id": "item_2",
-            "delta": "It costs ninety-nine Dollars.",
-        }
+        words = says("It costs ninety-nine Dollars.", "item_2")
         rig.model.say(*mc.answer_begins("resp_2", "item_2"), words)
         await rig.model.hears("response.cancel")
         item = (await rig.model.hears("conversation.item.create"))["item"]
@@ -69,6 +70,20 @@ async def test_an_agent_of_a_file_is_stopped_and_says_what_stands_there(tmp_path
         assert asked.endswith("I am not allowed to tell you prices.")
         await rig.hangs_up()
     assert [fact.guardrail for fact in rig.facts if isinstance(fact, GuardrailTripped)] == ["no_prices"]
+
+
+async def test_a_phrase_that_may_become_another_word_waits_for_what_follows(tmp_path: Path) -> None:
+    """The end of the answer is the end of its last word."""
+    async with mc.calling(read(tmp_path, FILE.replace('"dollar*"', '"ass"').replace("10", "1"))) as rig:
+        await rig.goes_live()
+        await rig.is_quiet()
+        for said in (("I am your ass", "istant."), ("You are an", " ass")):
+            item = f"item of {len(said[0])}"
+            rig.model.say(*mc.answer_begins("resp_2", item), *(says(piece, item) for piece in said))
+            rig.model.say(mc.answer_done("resp_2"))
+        await mc.until(lambda: any(isinstance(fact, GuardrailTripped) for fact in rig.facts))
+        await rig.hangs_up()
+    assert [fact.item_id for fact in rig.facts if isinstance(fact, GuardrailTripped)] == ["item of 10"]
 
 
 def test_what_is_left_out_is_as_in_python(tmp_path: Path) -> None:
@@ -101,6 +116,7 @@ async def test_a_tool_does_not_run_for_what_stands_there(
     [
         ('"no_rivals"', '"no_prices"', r"line 13, guardrails\[2\]: there are two guardrails named no_prices"),
         ('["Mill Lane"]', '["Mill Lane", "-"]', r"line 15, guardrails\[2\].phrases\[2\]: it says nothing"),
+        ('["Mill Lane"]', '["*Lane"]', r"line 15, guardrails\[2\].phrases\[1\]: a \* stands at the end"),
         ('["Mill Lane"]', "[]", r"line 15, guardrails\[2\].phrases: "),
         ('phrases = ["Mill Lane"]', "", r"line 13, guardrails\[2\].phrases: it is missing"),
         ("phrases = [", "patterns = [", r"patterns: there is no such key"),

@@ -34,13 +34,23 @@ class Guardrail:
         function: gets the text, and the call in a parameter annotated `Call`.
         every: characters between two looks.
         say: what is said, exactly, in place of what was stopped; empty: the model finds a better answer.
+        waits: says of a text that grows whether the verdict depends on what follows: it is not looked at
+            before there is more of it, or its end. A function that blocks for no time. By default nothing is
+            waited for.
 
     Raises:
         AgentFault: it cannot be one.
     """
 
-    def __init__(self, function: Looks, *, every: int = EVERY, say: str = "") -> None:
-        self.function, self.every, self.say = function, every, say
+    def __init__(
+        self,
+        function: Looks,
+        *,
+        every: int = EVERY,
+        say: str = "",
+        waits: Callable[[str], bool] = lambda _text: False,
+    ) -> None:
+        self.function, self.every, self.say, self.waits = function, every, say, waits
         self.name, self.about = _name_of(function), _about(function)
         (self._text,) = _parameters(function, self.name, ("the text",))
         self._calls = call_parameters(function)

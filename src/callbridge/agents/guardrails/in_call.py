@@ -59,7 +59,7 @@ class GuardrailsInCall:
 
     def __init__(self, wants: Wants, guardrails: Iterable[Guardrail]) -> None:
         self._wants, self._spoken = wants, Spoken()
-        self._watches = [(guardrail, Watch(guardrail.every)) for guardrail in guardrails]
+        self._watches = [(guardrail, Watch(guardrail.every, guardrail.waits)) for guardrail in guardrails]
         self._names = {guardrail.name for guardrail, _ in self._watches}
         self._faults = dict.fromkeys(self._names, 0)
         self._trips = 0

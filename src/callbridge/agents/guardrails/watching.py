@@ -1,15 +1,18 @@
 """What a guardrail looks at, and when. Pure.
 
 The text of an answer comes ahead of its sound. It is looked at every so many characters, and once more when
-no more of it comes. One look at a time: what comes meanwhile waits for the next one, which gets the newest
-text.
+no more of it comes. A look whose verdict hangs on what follows waits for that. One look at a time: what comes
+meanwhile waits for the next one, which gets the newest text.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TEXT_MAX: Final = 4000
 """Characters that a guardrail gets, the latest ones: more than four minutes of speech."""
@@ -63,10 +66,11 @@ class Watch:
 
     Args:
         every: characters between two looks.
+        waits: says of a text that grows whether the verdict depends on what follows.
     """
 
-    def __init__(self, every: int) -> None:
-        self._every = every
+    def __init__(self, every: int, waits: Callable[[str], bool]) -> None:
+        self._every, self._waits = every, waits
         self._seen: dict[str, int] = {}
         """Characters of each item that it has looked at."""
         self.is_looking = False
@@ -78,11 +82,15 @@ class Watch:
         if self.is_looking or self.is_held:
             return None
         for item_id, item in reversed(spoken.items.items()):
-            unseen = item.count - self._seen.get(item_id, 0)
-            if not item.is_stopped and (unseen >= self._every or (unseen and item.is_over)):
+            if not item.is_stopped and self._is_due(item, item.count - self._seen.get(item_id, 0)):
                 self._seen = {one: self._seen.get(one, 0) for one in spoken.items} | {item_id: item.count}
                 return item_id, item.text
         return None
+
+    def _is_due(self, item: Item, unseen: int) -> bool:
+        if item.is_over:
+            return unseen > 0
+        return unseen >= self._every and not self._waits(item.text)
 
 
 def is_begun_of(text: str, sentence: str) -> bool:

@@ -30,8 +30,9 @@ class WrittenGuardrail(Written):
     name: GuardrailName
     """What logs and records call it."""
     phrases: Annotated[list[Phrase], Field(min_length=1, max_length=100)]
-    """What may not be said. Each counts from the beginning of a word, whatever follows: `refund` is found in
-    Refunds, and not in prerefund. Capital letters make no difference."""
+    """What may not be said. Each counts as whole words: `refund` is found in Refund and refund's, and not in
+    refunds. With a `*` behind it, it counts as the beginning of a word: `refund*` is found in refunds, too.
+    Capital letters make no difference."""
     about: str = ""
     """The rule, for the model: `Prices are told by the shop alone.`"""
     say: Annotated[str, StringConstraints(max_length=SAY_MAX)] = ""

@@ -42,7 +42,7 @@ def _of_words(one: WrittenGuardrail) -> Guardrail:
         return phrases.are_in(text)
 
     looks.__name__, looks.__doc__ = one.name, one.about
-    return Guardrail(looks, every=one.every, say=one.say)
+    return Guardrail(looks, every=one.every, say=one.say, waits=phrases.hang_on_more)
 
 
 def _of_tools(one: WrittenToolGuardrail, condition: Path | None) -> ToolGuardrail:
