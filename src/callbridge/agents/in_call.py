@@ -237,10 +237,12 @@ class AgentInCall:
                 pass
 
     def _tell_of_keys(self, keys: str) -> None:
-        text = self._handoffs.on.abilities.pressed(keys)
+        on = self._handoffs.on
+        text = on.abilities.pressed(keys)
         if text is None:
             text = f"[The caller pressed {' '.join(keys)} on the telephone keypad.]"
-        self.wants.add(w.AgentTells(text, is_callers=True))
+        is_answered = not self._handoffs.is_coming(on)  # Or a step to which they have led.
+        self.wants.add(w.AgentTells(text, is_callers=True, is_answered=is_answered))
 
     def take(self) -> Wanted | None:
         """What is wanted next; None when nothing is. Facts come first: they may change all else.

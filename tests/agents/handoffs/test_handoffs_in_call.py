@@ -17,6 +17,7 @@ from callbridge import (
     Destination,
     EndCall,
     Flow,
+    Form,
     Handoff,
     HandTo,
     Recording,
@@ -25,6 +26,9 @@ from callbridge import (
     Transfer,
     answered,
     asked,
+    captured,
+    key,
+    refused,
     tool,
 )
 from callbridge.agents.handoffs.graph import agents_from, unused_in
@@ -45,7 +49,7 @@ from callbridge.call.facts import (
 from callbridge.call.outcomes import ToolOutcome, TransferOutcome
 from callbridge.call.telephone_facts import TransferEnded
 from callbridge.call.wants import AgentSays, AgentTells, AnswerStopped, SessionWanted, WishSet, WishWithdrawn
-from callbridge.fields import PersonName
+from callbridge.fields import Digits, PersonName
 from callbridge.wire.realtime_commands import FunctionTool
 from flow_calls import flow_call
 from leftovers import until
@@ -319,6 +323,49 @@ async def test_a_step_of_a_flow_hands_over_once_and_stands_there_when_the_caller
     assert [fact.because for fact in call.facts if isinstance(fact, AgentChanged)] == [
         *("step pay", "transfer_to_desk", "step pay")
     ]
+
+
+class Card(BaseModel):
+    """What a payment needs."""
+
+    pin: Digits
+
+
+@pytest.mark.parametrize("is_open", [True, False], ids=["open", "closed"])
+@pytest.mark.parametrize("how", ["said", "typed", "refused", "pressed"])
+async def test_a_form_or_a_key_that_leads_to_a_handoff_is_spoken_about_by_the_other_agent(
+    how: str, *, is_open: bool
+) -> None:
+    """This one says nothing of what came last, and of its delivery, unless it keeps the caller."""
+
+    def may_refuse() -> None:
+        if not is_open:
+            raise ToolRefused("billing is closed")
+
+    async def paid(card: Card) -> str:
+        if card.pin == "7":
+            raise ToolRefused("it was paid before")
+        return "paid"
+
+    asks = Step("card", captures=Form(Card, then=paid), go=[captured(to="pay"), refused(to="pay")])
+    menu = Step("menu", go=[key("1", to="pay")])
+    flow = Flow(menu if how == "pressed" else asks, Step("pay", hand_to="billing"))
+    desk = Agent(name="desk", flow=flow, handoffs=[Handoff(Agent(name="billing"), on_handoff=may_refuse)])
+    for pin in ("4711", "7"):
+        async with flow_call(desk) as call:
+            if how == "said":
+                await call.call("note_card", pin=pin)
+                await call.happen(ItemHeard("item_1", 9))
+                await call.speak()
+                assert (await call.run("confirm_card", '{"fields": ["pin"]}')).is_quiet
+            elif how == "refused":
+                assert (await call.run("decline_card", '{"field": "pin"}')).is_quiet
+            else:
+                await call.press(f"{pin}#" if how == "typed" else "1#")
+            assert call.agent.agent_on == ("billing" if is_open else "desk")
+            *of_form, told = [one for one in call.wanted if isinstance(one, AgentTells)]
+            assert ("you are billing" in told.text, told.is_answered) == (is_open, True)
+            assert not any(one.is_answered for one in of_form), of_form
 
 
 async def test_a_handoff_by_code_that_does_not_come_about_is_told() -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import structlog
 
@@ -28,10 +29,10 @@ from callbridge.call.wishes import HangUp
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from callbridge.agents.abilities import Ability
     from callbridge.agents.context import About, Call
     from callbridge.agents.flow.steps import Plan, Step
     from callbridge.agents.flow.transitions import Predicate, Transition
+    from callbridge.agents.forms.in_call import FormInCall
     from callbridge.agents.tools.given import AnyTool
     from callbridge.agents.wants import Wants
     from callbridge.call.facts import Fact
@@ -52,6 +53,9 @@ _LAST_WORDS: Final = (
 
 _HERE: Final = Manner(is_momentary=True)
 """What such a tool answers depends on the step."""
+
+_Leads: TypeAlias = agent_facts.FieldKept | agent_facts.FieldRefused | agent_facts.Captured
+"""What a form notes, and ways wait for."""
 
 _NO_ARGUMENTS: Final[dict[str, Any]] = {"type": "object", "properties": {}, "additionalProperties": False}
 _CONFIDENCE: Final[dict[str, Any]] = {
@@ -75,7 +79,7 @@ class FlowInCall:
 
     def __init__(self, plan: Plan, wants: Wants, about: About) -> None:
         self._plan, self._wants = plan, wants
-        self._forms: dict[str, Ability] = {
+        self._forms: dict[str, FormInCall] = {
             step.captures.name: step.captures.in_call(wants, about)
             for step in plan.steps
             if step.captures is not None
@@ -136,7 +140,7 @@ class FlowInCall:
         return w.KeysWanted(length_max=max(menu)) if menu else None
 
     @property
-    def _form(self) -> Ability | None:
+    def _form(self) -> FormInCall | None:
         captures = self._step.captures
         return None if captures is None else self._forms[captures.name]
 
@@ -154,6 +158,7 @@ class FlowInCall:
 
     def told(self, fact: Fact) -> None:
         """Something has happened: what the flow itself has decided is known already, but leads on."""
+        self._follow_forms()
         for form in self._forms.values():
             form.told(fact)
         match fact:
@@ -164,16 +169,26 @@ class FlowInCall:
                 self._go_if(self._holds_at_entry)
             case agent_facts.StepEntered() | agent_facts.AttemptFailed():
                 pass
+            case agent_facts.FieldKept() | agent_facts.FieldRefused() | agent_facts.Captured():
+                pass
             case TransferEnded():
                 self._apply(fact)
                 self._go_if(lambda way: isinstance(way, t.OnUnreached) and self._is_unreached)
             case CallerWordsRated(confidence_percent=percent):
                 self._go_if(lambda way: _is_sure(way, "transcript", percent / 100))
-            case agent_facts.FieldKept() | agent_facts.FieldRefused() | agent_facts.Captured():
-                self._apply(fact)
-                self._go_if(lambda way: self._follows(way, fact))
             case _:
                 self._apply(fact)
+
+    def _follow_forms(self) -> None:
+        """Goes where leads what the forms have noted, also before it comes back.
+
+        So it is known behind a tool of theirs whether the caller is handed over: then nothing is said of it.
+        """
+        for form in self._forms.values():
+            for fact in form.take_noted():
+                self._apply(fact)
+                if isinstance(fact, _Leads):
+                    self._go_if(partial(self._follows, fact))
 
     def _apply(self, fact: Fact) -> None:
         """Where the flow stands behind this fact."""
@@ -202,6 +217,7 @@ class FlowInCall:
 
     def answered(self, tool: str, result: ToolResult, call: Call[Any]) -> None:
         """A tool has ended, or a work."""
+        self._follow_forms()
         is_failure = self._is_failure(tool, result)
         for form in self._forms.values():
             form.answered(tool, result, call)
@@ -217,6 +233,7 @@ class FlowInCall:
         """A form that asks for digits has them first; then the ways of the step; then the form again."""
         form = self._form
         if form is not None and form.keys is not None and (told := form.pressed(keys)) is not None:
+            self._follow_forms()
             return told
         pressed = keys.rstrip("#")
         if self._go_if(lambda way: isinstance(way, t.OnKey) and way.keys == pressed):
@@ -289,9 +306,7 @@ class FlowInCall:
             case _:
                 return False
 
-    def _follows(
-        self, way: Transition, fact: agent_facts.FieldKept | agent_facts.FieldRefused | agent_facts.Captured
-    ) -> bool:
+    def _follows(self, fact: _Leads, way: Transition) -> bool:
         """Whether that of the step's form is what the way waits for."""
         if self._step.captures is None or fact.form != self._step.captures.name:
             return False

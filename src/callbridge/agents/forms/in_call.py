@@ -65,6 +65,8 @@ class FormInCall:
         """The user's code, by name."""
         self._text: str | None = opening.instructions
         """The instructions, as they stay; None where they are to be made anew."""
+        self._unread: list[Fact] = []
+        """Facts that were written and have not come back."""
 
     # --- Where it stands ---
 
@@ -121,10 +123,16 @@ class FormInCall:
     def told(self, fact: Fact) -> None:
         """Something has happened."""
         if isinstance(fact, _OURS):
+            self._unread.clear()
             return
         self._state.told(fact)
         if isinstance(fact, facts.SessionReplaced):
             self._text = None  # What was kept was told to another session.
+
+    def take_noted(self) -> Sequence[Fact]:
+        """What was noted and has not been told yet, for whom a fact counts as soon as it is written."""
+        noted, self._unread = self._unread, []
+        return noted
 
     def pressed(self, keys: str) -> str | None:
         """Digits for the next field, or a yes; None where keys mean nothing to it."""
@@ -152,7 +160,8 @@ class FormInCall:
             self._note(agent_facts.CaptureDelivered(self._plan.name, result.outcome.value))
         if not result.outcome.is_answer:
             is_certain = result.outcome not in _IN_DOUBT
-            self._wants.add(w.AgentTells(words.not_done(self._plan, result.output, is_certain=is_certain)))
+            told = words.not_done(self._plan, result.output, is_certain=is_certain)
+            self._wants.add(w.AgentTells(told, is_answered=not result.is_quiet))
         elif result.output != "null":
             told = words.outcome(self._plan, result.output)
             self._wants.add(w.AgentTells(told, is_answered=not result.is_quiet))
@@ -254,6 +263,7 @@ class FormInCall:
     def _note(self, fact: Fact) -> None:
         self._state.apply(fact)
         self._wants.add(fact)
+        self._unread.append(fact)
         if not self.is_open:
             self._text = None
 

@@ -327,8 +327,11 @@ class HandoffsInCall:
 
         The model does not speak about it: the other agent goes on, or it is told why that has not come about.
         """
-        is_coming = one.wants.awaits(WORK) and not self.has_left(one)
-        return replace(result, is_quiet=True) if is_coming else result
+        return replace(result, is_quiet=True) if self.is_coming(one) else result
+
+    def is_coming(self, one: OneAgent) -> bool:
+        """Whether code of an agent hands the caller over just now."""
+        return one.wants.awaits(WORK) and not self.has_left(one)
 
     async def hand_to(
         self, one: OneAgent, wanted: HandTo, because: str, call: Call[Any], *, is_told: bool
