@@ -124,15 +124,24 @@ class Service:
             answer = await client.get(f"{self.url}/readyz")
         return answer.status_code, answer.json()
 
+    async def is_late(self) -> bool:
+        """Whether it would take no call just now because its loop was late, as on a busy machine."""
+        declines = (await self._asked("/readyz")).json()["declines_for"]
+        return "loop_lag" in declines
+
     async def metric(self, name: str) -> float:
         """The sum of one metric, as Prometheus is told it."""
-        settings = read_settings(self.variables)
-        url = f"http://127.0.0.1:{settings.control_port}/metrics"
-        authorization = {"Authorization": f"Bearer {control_key(settings)}"}
-        async with httpx.AsyncClient(trust_env=False) as client:
-            text = (await client.get(url, headers=authorization)).text
+        text = (await self._asked("/metrics")).text
         lines = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)
         return sum(map(float, lines))
+
+    async def _asked(self, path: str) -> httpx.Response:
+        """What its control listener answers."""
+        settings = read_settings(self.variables)
+        url = f"http://127.0.0.1:{settings.control_port}{path}"
+        authorization = {"Authorization": f"Bearer {control_key(settings)}"}
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return await client.get(url, headers=authorization)
 
     async def offer(self, call_sid: str, client: httpx.AsyncClient | None = None) -> str:
         """Its answer to a ringing phone, asked at its own port: the TwiML."""
@@ -212,11 +221,11 @@ async def start(
 
 
 async def until_ready(service: Service) -> None:
-    """Returns when it takes calls."""
+    """Returns when it takes calls. Who has come up on a busy machine takes none for some seconds."""
     while True:
         assert service.process.returncode is None, service.log
         with contextlib.suppress(httpx.TransportError):
-            if await service.readiness() == (200, {"status": "ready"}):
+            if await service.readiness() == (200, {"status": "ready"}) and not await service.is_late():
                 return
         await asyncio.sleep(0.05)  # Nothing tells that a port is listened on.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from callbridge.simulators.phone import CallerScript, Pause, Say, WaitForAgent, WaitForEnd
+from callbridge.simulators.phone import CallerScript, Interrupt, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.voice_model import Answer, Call, Script, serve_model
 from callbridge.simulators.voice_model import Say as Speech
 from e2e.processes import services
@@ -46,8 +46,7 @@ async def test_a_call_behind_a_stock_nginx(tmp_path: Path) -> None:
         [
             WaitForAgent(quiet_ms=200),
             Say(noise(rng, 300)),
-            Pause(1500),
-            Say(noise(rng, 300)),
+            Interrupt(700, noise(rng, 300)),
             WaitForEnd(),
         ]
     )

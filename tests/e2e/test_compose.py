@@ -165,7 +165,8 @@ async def empties(running: list[Service], line: Stack, folder: Path) -> None:
     carrier, other = (first, second) if live_on(first) else (second, first)
     drained = asyncio.create_task(run(folder, "drain", variables=carrier.variables))
     assert await until(lambda: carrier.steps != [], 20)
-    await asyncio.sleep(1.5)  # The proxy asks once a second.
+    name = NAMES[running.index(carrier)]
+    assert await until(lambda: f"Server ready/{name} is DOWN" in told_by_proxy(folder), 20)
     before = len(carrier.events("call_declined"))
     late = await together(*(line.call([WaitForEnd()]) for _ in range(2)))
     assert [found.verbs for found in [await call, *late]] == [CONNECTED_AND_ENDED] * 3
@@ -173,9 +174,14 @@ async def empties(running: list[Service], line: Stack, folder: Path) -> None:
     assert len(other.events("stream_started")) >= 2
     assert (await drained).status == 0
     await run(folder, "drain", variables=other.variables)
-    await asyncio.sleep(1.5)
+    assert await until(lambda: "backend ready has no server available" in told_by_proxy(folder), 20)
     (nobody,) = await together(line.call([WaitForEnd()]))
     assert nobody.verbs == ["Say", "Hangup"], "where all of them empty callers hear a word"
+
+
+def told_by_proxy(folder: Path) -> str:
+    """What it has said so far: it asks each service once a second, and says what has changed."""
+    return (folder / "proxy" / "output").read_text(encoding="utf-8")
 
 
 def live_on(service: Service) -> int:

@@ -15,7 +15,7 @@ from callbridge.agents.agent import Agent
 from callbridge.agents.texting.texts import Texts
 from callbridge.cli import app
 from callbridge.simulators.account import AccountSettings, SimulatedAccount, serve_account
-from callbridge.simulators.phone import CallerScript, CallSettings, HangUp, Pause, Say, WaitForAgent
+from callbridge.simulators.phone import CallerScript, CallSettings, HangUp, Interrupt, Say, WaitForAgent
 from callbridge.simulators.phone.exchange import Exchange
 from callbridge.simulators.voice_model import Answer, Call, Script, SessionSettings, serve_model
 from callbridge.simulators.voice_model import Say as Speech
@@ -53,8 +53,7 @@ def visitor() -> CallerScript:
         [
             WaitForAgent(quiet_ms=200),
             Say(noise(rng, 400)),
-            Pause(900),
-            Say(noise(rng, 400)),
+            Interrupt(400, noise(rng, 400)),
             WaitForAgent(quiet_ms=300),
             HangUp(),
         ]

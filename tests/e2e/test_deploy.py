@@ -143,9 +143,10 @@ def assert_moved(calls: list[FinishedCall], before: list[Journal], after: list[J
     return gaps_ms
 
 
-SLOW_TOOL = '''"""An agent whose one tool takes its time."""
+SLOW_TOOL = '''"""An agent whose one tool takes its time: until there is something to be found."""
 
 import asyncio
+from pathlib import Path
 
 from callbridge import Agent
 
@@ -155,7 +156,8 @@ agent = Agent()
 @agent.tool
 async def look_up() -> str:
     """Looks something up."""
-    await asyncio.sleep(0.8)
+    while not Path("found").exists():
+        await asyncio.sleep(0.02)
     return "forty-two"
 '''
 
@@ -195,7 +197,7 @@ async def test_a_tool_that_runs_while_the_process_drains_answers(tmp_path: Path)
                     await is_called.wait()
                 old.signal(signal.SIGTERM)
                 await assert_draining(old)
-                assert old.events("tool_used") == [], "the tool had ended before the process drained"
+                (tmp_path / "found").touch()
             status = await old.ended(8)
     call = task.result()
     assert (status, old.faults) == (0, [])

@@ -22,7 +22,7 @@ from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.recording_facts import OF_RECORDINGS
 from callbridge.simulators import phone
 from callbridge.simulators.account import AccountSettings, SimulatedAccount, serve_account
-from callbridge.simulators.phone import CallerScript, Pause, Press, WaitForAgent, WaitForEnd
+from callbridge.simulators.phone import CallerScript, Press, WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.call import TO_NUMBER
 from callbridge.simulators.voice_model import Call, Script
 from callbridge.state.memory_state import MemoryState
@@ -342,7 +342,7 @@ async def test_while_it_runs(example: ModuleType) -> None:
     ]
     waits, leaves = await asyncio.gather(
         play(example.agent, answers, [HEARD, voices.caller(), WaitForEnd()]),
-        play(example.agent, answers, [HEARD, voices.caller(), Pause(900)]),
+        play(example.agent, answers, [HEARD, voices.caller(), HEARD]),
     )
     assert "I'm looking that up." in waits.to_say
     assert waits.heard == ["Hello!", "I'm looking that up.", "There are twelve."]

@@ -44,7 +44,8 @@ async def test_an_idle_process_ends_with_0_at_once(tmp_path: Path, number: signa
         service.signal(number)
         assert await service.ended(EXIT_S) == 0
     assert steps(service) == [("draining", 0), ("stopped", 0)]
-    assert '"level": "warning"' not in service.log
+    warnings = [line for line in service.log.splitlines() if '"level": "warning"' in line]
+    assert [line for line in warnings if "loop_lagged" not in line] == [], "but for what a busy machine does"
     assert service.faults == []
 
 
