@@ -186,7 +186,7 @@ async def test_the_tools_of_servers_in_the_network_are_those_of_a_call(
     """They are away at the start, come, answer with too much, die in mid-call and come back."""
     monkeypatch.setattr(mcp_servers, "LOOK_AGAIN_S", 0.05)
     for name in ("REST_S", "REST_S_MAX"):
-        monkeypatch.setattr(lasting, name, 0.2)
+        monkeypatch.setattr(lasting, name, 0.5)
     script = Script(
         answers=(
             Answer(say=(speech("Hello!"),)),
