@@ -40,7 +40,11 @@ RICH = CallStory(
     agent="clinic",
     end_reason="agent_hangup",
     duration_ms=41_500,
-    streams=(StreamPart("MZ1", 200, "gpt-realtime-2.1", 41_400, "agent_hangup", first_audio_ms=420),),
+    streams=(
+        StreamPart(
+            "MZ1", 200, "gpt-realtime-2.1", 41_400, "agent_hangup", first_audio_ms=420, process="web-1-0f"
+        ),
+    ),
     turns=(
         Turn(
             1,

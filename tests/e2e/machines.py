@@ -130,6 +130,7 @@ async def fleet(
             shared = {
                 "DATABASE_URL": over_wire,
                 "CALLBRIDGE_SHARED_STATE": "database",
+                "CALLBRIDGE_MACHINE": own.name.replace(" ", "-"),
                 "CALLBRIDGE_STATE_PATH": str(own / "state.db"),
                 "PORT": str(free_port()),
                 "CALLBRIDGE_CONTROL_PORT": str(free_port()),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import re
 import signal
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 from callbridge.call.limits import Limits
 from callbridge.simulators.phone import HangUp, WaitForAgent
+from e2e.commands import COMMAND, environment, run
 from e2e.machines import fleet
 from e2e.processes import Talker, percentile, session_of, small_talk, until_ready
 from e2e.raw import ask_for_token, asked_of, media, media_socket, offered, send, start, token_of
@@ -18,7 +22,7 @@ from e2e.stack import CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, UNDIALLED, togeth
 from leftovers import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from callbridge.simulators.phone import SimulatedCall
@@ -101,7 +105,9 @@ GAP_MS_MAX = 4000
 async def test_a_rolling_restart_of_all_machines_drops_no_call(
     tmp_path: Path, postgres_database: str, figures: Callable[[str], None], machine: Machine
 ) -> None:
-    """Each call moves when its machine goes, some of them twice, and is remembered each time."""
+    """Each call moves when its machine goes, some of them twice, and is remembered each time. Who follows one
+    at a machine that goes is told where it is now, and so is who asks for all.
+    """
     await restart_all_under(12, tmp_path, postgres_database, figures, machine)
 
 
@@ -146,13 +152,58 @@ async def moved_twice(machines: Fleet, calls: int) -> tuple[list[FinishedCall], 
         ]
         await all_talk(phones)
         carried = [len(host.events("stream_started")) for host in machines.hosts]
-        await restarted(machines, first)
+        async with followed_at(first) as last_line:
+            await restarted(machines, first)
         await all_talk(phones)
+        assert re.search(r"the call goes on since [0-9:]{8} at the machine machine-1\.", last_line.decoded)
+        await until_all_live_at("machine-1", calls, first)
         await restarted(machines, second)
         await all_talk(phones)
         for phone in phones:
             phone.hang_up()
     return [task.result() for task in tasks], carried
+
+
+@dataclass
+class LastLine:
+    """Of a command, once it has ended."""
+
+    decoded: str = ""
+
+
+@contextlib.asynccontextmanager
+async def followed_at(host: Host) -> AsyncIterator[LastLine]:
+    """The latest call of a machine is followed there before the block runs, and to its end behind it."""
+    sid = str(host.events("stream_started")[-1]["call_sid"])
+    follower = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *("calls", "follow", sid),
+        cwd=host.folder,
+        env=environment(host.given),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    last = LastLine()
+    try:
+        assert follower.stdout is not None
+        async with asyncio.timeout(CALL_S):
+            assert await follower.stdout.readline(), "it has ended"
+            yield last
+            told, _ = await follower.communicate()
+        last.decoded = told.decode().splitlines()[-1]
+        assert follower.returncode == 0, told
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            follower.kill()
+        await follower.wait()
+
+
+async def until_all_live_at(machine: str, calls: int, host: Host) -> None:
+    """Until the list, asked on one machine, has them on this one: the records are a moment behind."""
+    async with asyncio.timeout(30):
+        while True:
+            live = await run(host.folder, "calls", "list", "--live", variables=host.given)
+            if live.stdout.count(f"live at {machine}") == calls:
+                return
 
 
 async def placed(line: Stack, phone: SimulatedCall, after_s: float) -> FinishedCall:

@@ -33,13 +33,24 @@ def records_database(settings: Settings | None = None, *, is_to_be_made: bool = 
         is_to_be_made: its tables may be missing or of another version.
     """
     try:
-        with contextlib.closing(_opened(settings or settings_or_refusal())) as database:
-            if not is_to_be_made:
-                _check(database)
+        with opened_records(settings or settings_or_refusal(), is_to_be_made=is_to_be_made) as database:
             yield database
     except RecordsError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
+
+
+@contextlib.contextmanager
+def opened_records(settings: Settings, *, is_to_be_made: bool = False) -> Iterator[Database]:
+    """The same for whoever goes on without it.
+
+    Raises:
+        RecordsError: it cannot be used. The message says why and what to do.
+    """
+    with contextlib.closing(_opened(settings)) as database:
+        if not is_to_be_made:
+            _check(database)
+        yield database
 
 
 def _opened(settings: Settings) -> Database:

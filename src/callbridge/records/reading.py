@@ -12,10 +12,12 @@ from callbridge.records.database import prices_at
 from callbridge.records.errors import RecordsError
 from callbridge.records.keeping import kept
 from callbridge.records.projecting import stored_facts
-from callbridge.records.schema import calls, captures, turns
+from callbridge.records.schema import calls, captures, facts, turns
 from callbridge.records.telling import StoredFact, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import ColumnElement, Connection, Select
 
     from callbridge.records.database import Database
@@ -45,6 +47,13 @@ class Records:
         query = _query(wanted)
         with self._database.reading() as connection:
             return [CallSummary(*row) for row in connection.execute(query)]
+
+    def carriers(self, call_sids: Sequence[str]) -> dict[str, str]:
+        """By CallSid, which process carries a call, or carried it last; nothing of one without a stream."""
+        began = and_(facts.c.call_sid.in_(call_sids), facts.c.kind == "stream_started")
+        query = select(facts.c.call_sid, facts.c.process).where(began).order_by(facts.c.at)
+        with self._database.reading() as connection:
+            return {row.call_sid: row.process for row in connection.execute(query)}  # The latest stays.
 
     def story(self, call_sid: str, showing: Keeping | None = None) -> CallStory | None:
         """One call, told from its facts as they are now; nothing for one that is not on record.

@@ -118,6 +118,8 @@ class StreamPart(msgspec.Struct, frozen=True):
     first_delta_ms: int | None = None
     """From `response.create` for the greeting to its first audio delta: what others publish."""
     errors: int = 0
+    process: str = ""
+    """Which process carried it: the name of its machine, and behind the last `-` that of its start."""
 
 
 class UsageTotals(msgspec.Struct, frozen=True):

@@ -28,6 +28,8 @@ class StreamFacts:
     offset_ms: int
     """What is to be added to times within its facts."""
     facts: tuple[Timed, ...]
+    process: str
+    """Which process noted them."""
 
     def first(self, kind: type[_F]) -> tuple[int, _F] | tuple[None, None]:
         """The first of a kind, and when it was noted."""

@@ -131,7 +131,7 @@ def _stream(source: str, rows: list[StoredFact], began_at: float) -> StreamFacts
     assert first.fact is not None
     offset_ms = _since(first.at, began_at) - first.fact.at_ms
     told = [Timed(max(row.fact.at_ms + offset_ms, 0), row.fact) for row in rows if row.fact is not None]
-    return StreamFacts(source, offset_ms, tuple(told))
+    return StreamFacts(source, offset_ms, tuple(told), first.process)
 
 
 def _since(at: float, began_at: float) -> int:
@@ -189,6 +189,7 @@ def _stream_part(stream: StreamFacts, lost_ms: int | None) -> StreamPart:
         first_audio_ms=None if end is None else end.first_audio_ms,
         first_delta_ms=_greeting_delta_ms(stream),
         errors=0 if end is None else end.errors,
+        process=stream.process,
     )
 
 

@@ -23,9 +23,15 @@ FORGOTTEN_S: Final = 60.0
 MESSAGE_BYTES_MAX: Final = 64 * 1024
 
 
-def new_process() -> str:
-    """A name for this start of callbridge."""
-    return secrets.token_hex(8)
+def new_process(machine: str = "") -> str:
+    """A name for this start of callbridge, with that of its machine before it."""
+    start = secrets.token_hex(8)
+    return f"{machine}-{start}" if machine else start
+
+
+def machine_of(process: str) -> str:
+    """On which machine a process runs, by its name; empty where that does not say it (an older version)."""
+    return process.rpartition("-")[0]
 
 
 @dataclass(frozen=True, slots=True)

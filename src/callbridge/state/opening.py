@@ -34,7 +34,7 @@ def open_state(
     With `shared_url` it is in PostgreSQL, and only the journal here. With `redis_url` what live calls have
     said and used tokens are in Redis, which need not answer yet.
 
-    `process` is the name of this start of callbridge; by default a new one.
+    `process` is the name of this start of callbridge (`new_process`); by default one without its machine.
 
     Blocks until the file was checked: call it before the first call is taken.
 

@@ -25,9 +25,10 @@ from callbridge.cli.calls.attaching import (
     Say,
     TimePassed,
 )
-from callbridge.cli.calls.whereabouts import Whereabouts
+from callbridge.cli.calls.whereabouts import AWAITED_S, LOOK_S, Whereabouts
 from callbridge.cli.control_client import NoAnswerError, ServiceError
 from callbridge.observe.feed import LiveFact, LiveWords
+from callbridge.records.story import CallStory, StreamPart
 
 AWAY, TIME = NoAnswerError("away"), TimePassed()
 
@@ -158,8 +159,8 @@ def test_a_call_whose_carrier_is_gone_is_waited_for_until_it_goes_on_somewhere()
     call.lost(1, 100)
     assert not call.is_out_of_sight(999)
     call.lost(0, 200)
-    assert not call.is_out_of_sight(199 + BACK_WITHIN_S)
-    assert call.is_out_of_sight(200 + BACK_WITHIN_S)
+    assert not call.is_out_of_sight(199 + AWAITED_S)
+    assert call.is_out_of_sight(200 + AWAITED_S)
     call.take(1, BEGUN, 201)
     assert not call.is_out_of_sight(999)
 
@@ -167,9 +168,51 @@ def test_a_call_whose_carrier_is_gone_is_waited_for_until_it_goes_on_somewhere()
 def test_a_call_that_was_handed_over_to_where_nobody_looks_is_not_followed_for_ever() -> None:
     call = Whereabouts("CA1")
     call.take(0, HANDED_OVER, 100)
-    assert (call.is_out_of_sight(101), call.is_out_of_sight(100 + BACK_WITHIN_S)) == (False, True)
+    assert (call.is_out_of_sight(101), call.is_out_of_sight(100 + AWAITED_S)) == (False, True)
     call.take(0, told(facts.StreamEnded(EndReason.TRANSFERRED, call_sid="CA1")), 100)
     assert not call.is_out_of_sight(99_999), "a person talks with the caller, as long as they like"
     assert not call.is_over
     call.take(1, told(facts.CallOver(call_sid="CA1", source="http")), 100)
     assert call.is_over
+
+
+def on_record(*processes: str, state: str = "live", reason: str = "") -> CallStory:
+    """A call whose streams these processes have carried."""
+    streams = tuple(StreamPart(f"MZ{process}", 0, process=process) for process in processes)
+    return CallStory("CA1", state, 1.0, streams=streams, end_reason=reason)  # type: ignore[arg-type]
+
+
+def test_where_a_call_goes_on_is_asked_of_its_record_only_while_it_is_awaited() -> None:
+    """Once a second, and not at once: another process of the machine is seen to go on with it."""
+    call = Whereabouts("CA1")
+    call.take(0, SPOKEN, 100)
+    assert not call.asks_record(999)
+    call.take(0, HANDED_OVER, 1000)
+    asked = [at for at in (1000.0, 1000.9, 1001.0, 1001.5, 1002.0) if call.asks_record(at)]
+    assert asked == [1000 + LOOK_S, 1000 + 2 * LOOK_S]
+    call.take(0, BEGUN, 1003)
+    assert not call.asks_record(1009)
+
+
+def test_its_record_tells_of_the_machine_at_which_it_goes_on() -> None:
+    """Of none that is followed: a new worker there is about to be, too. An older version says none."""
+    call = Whereabouts("CA1")
+    call.greeted("web-1-aa")
+    for latest in ("web-1-aa", "web-1-bb", "dd"):
+        assert call.on_record(on_record("web-2-cc", latest)) is None, latest
+    assert call.on_record(on_record()) is None
+    moved = call.on_record(on_record("web-1-aa", "web-2-cc"))
+    assert moved is not None
+    assert moved.process == "web-2-cc"
+    call.nobody_is_followed()
+    assert call.on_record(on_record("web-1-aa")) is None
+    assert call.on_record(on_record("web-1-aa", "web-1-bb")) is not None
+
+
+@pytest.mark.parametrize(("reason", "is_over"), [("caller_hangup", True), ("process_lost", False)])
+def test_its_record_tells_that_it_is_over(reason: str, *, is_over: bool) -> None:
+    """The end of a process is none of its calls."""
+    call = Whereabouts("CA1")
+    call.greeted("web-1-aa")
+    assert call.on_record(on_record("web-1-aa", state="ended", reason=reason)) is None
+    assert call.is_over is is_over

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 
 import httpx
@@ -15,11 +16,12 @@ from callbridge.call.facts import EndReason, Fact
 from callbridge.call.memory import ToolStarted
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.usage import Usage
-from callbridge.cli.calls import attaching
+from callbridge.cli.calls import attaching, following, whereabouts
 from callbridge.cli.calls.following import Notice, live_call, live_events
 from callbridge.cli.calls.live_lines import LiveLines
 from callbridge.cli.control_client import NoAnswerError, ServiceError
 from callbridge.observe.feed import FeedEnded, FeedItem, LiveFact, LiveWords, ProcessLeaves, encode_event
+from callbridge.records.story import CallStory, StreamPart
 
 SIDS = ["CA" + "1" * 32, "CA" + "2" * 32, "CA3" + "1" * 31]
 
@@ -209,3 +211,36 @@ def test_who_takes_the_place_of_a_worker_is_followed(monkeypatch: pytest.MonkeyP
         *(last, over),
     ]
     assert here.asked == [f"/calls/{SIDS[0]}/live", "/calls/live", "/calls/live"]
+
+
+MOVED = CallStory(SIDS[0], "live", 1_795_000_000.0, streams=(StreamPart("MZ2", 62_000, process="web-2-cc"),))
+HANDED_OVER = LiveFact(at=1.0, fact=facts.StreamEnded(EndReason.HANDED_OVER, call_sid=SIDS[0]))
+GOES_ON = (
+    r"the call goes on since \d\d:\d\d:42 at the machine web-2. "
+    rf"To follow it, run this there: callbridge calls follow {SIDS[0]}"
+)
+
+
+@pytest.mark.parametrize("ending", [[FeedEnded(at=2.0, why="stopped")], []], ids=["stopped", "lost"])
+def test_where_a_call_goes_on_is_told_though_its_service_has_ended(
+    monkeypatch: pytest.MonkeyPatch, ending: list[FeedItem]
+) -> None:
+    """Its record is behind at first. One whose service is gone without a word is awaited there meanwhile."""
+    monkeypatch.setattr(attaching, "PAUSE_S", 0.01)
+    monkeypatch.setattr(whereabouts, "LOOK_S", 0.0)
+    monkeypatch.setattr(following, "LOOK_S", 0.0)
+    told = iter([None, msgspec.structs.replace(MOVED, streams=()), MOVED])
+    service = Service(HANDED_OVER, *ending)
+    with service.client() as client:
+        notices = list(live_events([client], SIDS[0], lambda: next(told), with_words=True, has_others=True))
+    assert isinstance(notices[-1], Notice)
+    assert re.fullmatch(GOES_ON, notices[-1].words)
+    assert next(told, None) is None, "and all of the record was read"
+
+
+def test_where_there_is_one_machine_its_end_is_the_end() -> None:
+    stops = FeedEnded(at=2.0, why="stopped")
+    service = Service(HANDED_OVER, stops)
+    with service.client() as client:
+        found = list(live_events([client], SIDS[0], lambda: MOVED, with_words=True))
+    assert [told if isinstance(told, Notice) else told[0] for told in found] == [HANDED_OVER, stops]

@@ -8,6 +8,7 @@ import shutil
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 import typer
 from typer.testing import CliRunner, Result
@@ -16,7 +17,9 @@ from callbridge.call import facts
 from callbridge.call.facts import Fact
 from callbridge.call.recording_facts import RecordingStored
 from callbridge.cli import app
+from callbridge.cli.calls.following import call_to_follow
 from callbridge.cli.calls.wanted import seconds, summaries, time_in, wanted_calls
+from callbridge.cli.control_client import ServiceError
 from callbridge.records.database import Database
 from callbridge.records.migrating import migrate
 from callbridge.records.projecting import rebuild
@@ -54,7 +57,10 @@ def state_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         source = f"MZ{call_sid}"
         store(
             database,
-            *(entry(call_sid, n, fact, source=source, at=at + n) for n, fact in enumerate(told, 1)),
+            *(
+                entry(call_sid, n, fact, source=source, at=at + n, process="web-1-0f")
+                for n, fact in enumerate(told, 1)
+            ),
         )
     rebuild(database, NOON, lambda _done, _of: None)
     database.close()
@@ -75,18 +81,40 @@ def run(world: Path | str, *arguments: str, **more: str) -> Result:
 
 
 def test_calls_are_listed_the_latest_first(world: Path) -> None:
-    """Also without the name of the command."""
+    """Also without the name of the command. Of one that is live is told which machine carries it."""
     for arguments in ([], ["list", "--limit", "3"]):
         lines = run(world, *arguments).output.splitlines()
         assert [line.rstrip() for line in lines] == [
             "time         call   caller     agent  length turns ended         p50 ms    cost",
-            "20 Nov 12:00 bbbbbc ********00 bakery  1.0 s     1 live                 $0.0000",
+            "20 Nov 12:00 bbbbbc ********00 bakery  1.0 s     1 live at web-1        $0.0000",
             "19 Nov 12:00 bbbbbb ********00 bakery  2.0 s     1 caller hangup        $0.0000",
             "18 Nov 12:00 aaaaaa ********00 clinic  2.0 s     1 caller hangup        $0.0000",
         ]
     few = run(world, "--limit", "1").output
     assert "bbbbbb" not in few
     assert "The latest 1. There are more: --limit" in few
+
+
+def test_a_call_that_is_live_at_another_machine_is_said_to_be_there(world: Path) -> None:
+    """By whoever is asked to follow it. At its own machine, and where no record has it, nothing is known."""
+
+    def refusal(machine: str, name: str) -> str:
+        settings = made_settings({"CALLBRIDGE_STATE_PATH": str(world), "CALLBRIDGE_MACHINE": machine})
+        none_live = 'event: hello\ndata: {"type":"hello","at":1.0,"live_calls":[]}\n\n'
+        answers = httpx.MockTransport(lambda _: httpx.Response(200, text=none_live))
+        client = httpx.Client(transport=answers, base_url="http://127.0.0.1:1")
+        with client, pytest.raises(ServiceError) as refused:
+            call_to_follow(settings, [client], name)
+        return str(refused.value)
+
+    unknown = f"No live call of this service ends in {LIVE[-6:]!r}. Live: none."
+    assert refusal("web-2", LIVE[-6:]) == (
+        f"{unknown} On record it is live, since 12:00:01 at the machine web-1. "
+        f"To follow it, run this there: callbridge calls follow {LIVE}"
+    )
+    assert refusal("web-1", LIVE[-6:]) == unknown
+    assert refusal("web-2", FIRST).endswith("Live: none.")
+    assert refusal("web-2", "abc").endswith("Live: none.")
 
 
 def test_what_is_wanted_is_found(world: Path) -> None:

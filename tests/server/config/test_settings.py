@@ -429,6 +429,7 @@ EXAMPLES = {
     "fallback_menu": '{"1": {"label": "sales", "dial": "+14155550123"}}',
     "office_hours": "Mo-Fr 9:00-17:30",
     "language": "en",
+    "machine": "web-1",
     "reasoning_effort": "low",
     "say_language": "de-DE",
     "say_voice": "Polly.Vicki",

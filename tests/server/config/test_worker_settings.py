@@ -39,6 +39,7 @@ def test_each_worker_has_a_port_and_one_that_leaves_the_last(
     [
         ({"CALLBRIDGE_WORKERS": "2"}, "they would share nothing.*Set CALLBRIDGE_STATE_PATH to a file"),
         (SHARED | {"CALLBRIDGE_WORKERS": "0"}, "must be at least 1"),
+        ({"CALLBRIDGE_MACHINE": "the first"}, "must be a name of letters, digits"),
         (SHARED | {"CALLBRIDGE_WORKERS": "65"}, "must be at most 64"),
         (SHARED | {"CALLBRIDGE_WORKERS": "2", "PORT": "8083"}, "8081 to 8083, and PORT is 8083"),
         (SHARED | {"CALLBRIDGE_WORKERS": "2", "CALLBRIDGE_CONTROL_PORT": "65534"}, "65534 to 65536"),

@@ -13,6 +13,7 @@ from callbridge.cli.calls.speech_bars import bar, marks
 from callbridge.observe.redaction import escaped
 from callbridge.records.in_words import counted, dollars, length, moment, place
 from callbridge.records.timeline import timeline
+from callbridge.state.neighbours import machine_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +66,8 @@ def _page(story: CallStory, width: int, *, is_plain: bool) -> Iterator[Renderabl
 
 def _head(story: CallStory) -> Iterator[Text]:
     state = Text(story.state, "green" if story.state == "live" else "bold")
-    yield Text.assemble((story.call_sid, "bold"), "  ", state, "  ", _end(story))
+    parts = [Text(story.call_sid, "bold"), state, _end(story), _machines(story)]
+    yield Text("  ").join(part for part in parts if part)
     began = moment(story.began_at)
     agent = f"agent {escaped(story.agent)}" if story.agent else "no agent"
     models = ", ".join(dict.fromkeys(escaped(stream.model) for stream in story.streams if stream.model))
@@ -91,6 +93,12 @@ def _end(story: CallStory) -> Text:
     style = "green" if story.end_reason in _ENDED_WELL else "yellow"
     detail = f" ({escaped(story.end_detail)})" if story.end_detail else ""
     return Text.assemble((story.end_reason.replace("_", " "), style), detail)
+
+
+def _machines(story: CallStory) -> Text:
+    """Which of them carried it, in order: the last one does where it is live."""
+    machines = dict.fromkeys(filter(None, (machine_of(stream.process) for stream in story.streams)))
+    return Text(f"at {escaped(', '.join(machines))}" if machines else "", "dim")
 
 
 def _size(story: CallStory) -> Iterator[str]:

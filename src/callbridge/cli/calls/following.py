@@ -5,6 +5,7 @@ from __future__ import annotations
 import http
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import httpx
@@ -15,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from callbridge.cli.calls.attaching import (
-    BACK_WITHIN_S,
     BrokeOff,
     Ended,
     Greeted,
@@ -25,8 +25,9 @@ from callbridge.cli.calls.attaching import (
     Say,
 )
 from callbridge.cli.calls.live_lines import STYLES, Line, LiveLines
-from callbridge.cli.calls.merging import Item, merged
-from callbridge.cli.calls.whereabouts import Whereabouts
+from callbridge.cli.calls.merging import Item, Met, merged
+from callbridge.cli.calls.on_record import story_on_record, where_it_is
+from callbridge.cli.calls.whereabouts import AWAITED_S, LOOK_S, Whereabouts
 from callbridge.cli.control_client import (
     ANSWER_S,
     NoAnswerError,
@@ -42,11 +43,16 @@ from callbridge.observe.feed import FeedEnded, FeedItem, LiveFact, LiveWords, Pr
 from callbridge.records.in_words import moment
 from callbridge.server.http.event_stream import HEARTBEAT_S
 from callbridge.server.http.following import LIVE_CALL_PATH, LIVE_PATH, Hello
+from callbridge.server.process.opened_state import machine_name
+from callbridge.state.neighbours import machine_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from callbridge.cli.calls.attaching import Event
+    from callbridge.cli.calls.merging import Told
+    from callbridge.records.story import CallStory
+    from callbridge.server.config.settings import Settings
 
 SHORT: Final = 6
 """So many of the last characters of a CallSid tell calls apart."""
@@ -71,21 +77,46 @@ def follow(
     """Follow calls live: what is said and done, as it happens. Ctrl-C ends it, and no call.
 
     Numbers are masked. What is said is shown, whether or not it is kept. The calls of all workers of this
-    machine are followed, and who takes the place of one that is replaced or lost. Exit status 1 when the
-    service cannot be asked, or is gone and does not come back.
+    machine are followed, and who takes the place of one that is replaced or lost. When one call goes on at
+    another machine its name is told, as the record has it. Exit status 1 when the service cannot be asked, or
+    is gone and does not come back.
     """
     settings = settings_or_refusal()
     console = Console(highlight=False)
     try:
         with service_clients(settings, url) as clients:
-            call_sid = live_call(clients, call) if call else None
-            events = live_events(clients, call_sid, with_words=words)
+            call_sid = call_to_follow(settings, clients, call) if call else None
+            record = None if call_sid is None else partial(story_on_record, settings, call_sid)
+            has_others = settings.shared_state_url is not None
+            events = live_events(clients, call_sid, record, with_words=words, has_others=has_others)
             _show_raw(console, events) if as_json else _show(console, events, call_sid)
     except ServiceError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         pass
+
+
+def call_to_follow(settings: Settings, clients: Sequence[httpx.Client], name: str) -> str:
+    """As `live_call`; of a call that is live at another machine it is told where.
+
+    Raises:
+        ServiceError: it is not live here, or the service cannot be asked.
+    """
+    try:
+        return live_call(clients, name)
+    except NotLiveHereError as error:
+        story = story_on_record(settings, name)
+        if story is None or story.state != "live" or not story.streams:
+            raise
+        stream = story.streams[-1]
+        if machine_of(stream.process) in {"", machine_name(settings)}:
+            raise
+        raise ServiceError(f"{error} On record it is live, {where_it_is(story, stream)}") from None
+
+
+class NotLiveHereError(ServiceError):
+    """No such call is live in the processes that were asked."""
 
 
 def live_call(clients: Sequence[httpx.Client], name: str) -> str:
@@ -96,8 +127,9 @@ def live_call(clients: Sequence[httpx.Client], name: str) -> str:
     if len(found) == 1:
         return found[0]
     known = ", ".join(sid[-SHORT:] for sid in (found or live)[:20]) or "none"
-    which = f"{len(found)} live calls end in" if found else "No live call of this service ends in"
-    raise ServiceError(f"{which} {name!r}. Live: {known}.")
+    if found:
+        raise ServiceError(f"{len(found)} live calls end in {name!r}. Live: {known}.")
+    raise NotLiveHereError(f"No live call of this service ends in {name!r}. Live: {known}.")
 
 
 def _live_calls(client: httpx.Client) -> list[str]:
@@ -114,40 +146,90 @@ class Notice:
     words: str
 
 
+Record: TypeAlias = "Callable[[], CallStory | None]"
+"""Reads the record of a call as it is now; nothing where it cannot be read."""
+
 Followed: TypeAlias = tuple[FeedItem | None, str] | Notice
 """An event and its text, None for one that only a newer version knows; or what the reader should know."""
 
 
 def live_events(
-    clients: Sequence[httpx.Client], call_sid: str | None, *, with_words: bool
+    clients: Sequence[httpx.Client],
+    call_sid: str | None,
+    record: Record | None = None,
+    *,
+    with_words: bool,
+    has_others: bool = False,
 ) -> Iterator[Followed]:
     """What happens in all calls, or in one.
 
     One call of several workers is looked for in the events of all of them: it may move from one to another,
     and its webhooks are answered by any. Who takes the place of one that is replaced or lost is followed.
 
+    Args:
+        clients: of the processes of one service.
+        call_sid: the one call; by default all.
+        record: of that call, which tells at which other machine it goes on.
+        with_words: what is said, too.
+        has_others: whether other machines may go on with it when this service has ended.
+
     Raises:
         ServiceError: the service cannot be asked, or is gone.
     """
     is_alone = len(clients) == 1
-    whereabouts = None if call_sid is None else Whereabouts(call_sid)
+    whereabouts = None if call_sid is None else Whereabouts(call_sid, carrier=0 if is_alone else None)
     for told in merged(len(clients), _Reading(clients, call_sid, with_words).read):
-        now = time.monotonic()
         match told:
             case Say(news, place):
                 yield Notice(_SAID[is_alone, news].format(clients[place].base_url))
-                if whereabouts is not None and news is News.LOST:
-                    whereabouts.lost(place, now)
-            case Item(place, event, text):
-                if whereabouts is not None:
-                    whereabouts.take(place, event, now)
+            case Item(_, event, text):
                 if whereabouts is None or whereabouts.is_of_it(event) or (is_alone and _is_of_none(event)):
                     yield event, text
-        if whereabouts is not None and whereabouts.is_over:
+        if whereabouts is not None:
+            now = time.monotonic()
+            _note(whereabouts, told, now)
+            if whereabouts.is_over:
+                return
+            if (last := _last_word(whereabouts, record, now)) is not None:
+                yield last
+                return
+    if whereabouts is not None and record is not None and has_others:
+        yield from _looked_for(whereabouts, record)
+
+
+def _note(whereabouts: Whereabouts, told: Told, now: float) -> None:
+    match told:
+        case Say(News.LOST, place):
+            whereabouts.lost(place, now)
+        case Met(process):
+            whereabouts.greeted(process)
+        case Item(place, event, _):
+            whereabouts.take(place, event, now)
+
+
+def _looked_for(whereabouts: Whereabouts, record: Record) -> Iterator[Notice]:
+    """Where a call goes on that was handed over before the service ended."""
+    whereabouts.nobody_is_followed()
+    if whereabouts.is_awaited:
+        yield Notice("the call is to go on elsewhere: its record is asked where")
+    while whereabouts.is_awaited:
+        if (last := _last_word(whereabouts, record, time.monotonic())) is not None:
+            yield last
             return
-        if whereabouts is not None and whereabouts.is_out_of_sight(now):
-            yield Notice(f"nothing was heard of it for {BACK_WITHIN_S:g} s: it is over, or goes on elsewhere")
-            return
+        time.sleep(LOOK_S)
+
+
+def _last_word(whereabouts: Whereabouts, record: Record | None, now: float) -> Notice | None:
+    """What is to be said of a call of which nothing more will be heard here."""
+    if record is not None and whereabouts.asks_record(now) and (story := record()) is not None:
+        stream = whereabouts.on_record(story)
+        if stream is not None:
+            return Notice(f"the call goes on {where_it_is(story, stream)}")
+        if whereabouts.is_over:
+            return Notice(f"the call is over, by its record: {story.end_reason.replace('_', ' ')}")
+    if whereabouts.is_out_of_sight(now):
+        return Notice(f"nothing was heard of it for {AWAITED_S:g} s: it is over, or goes on elsewhere")
+    return None
 
 
 _SAID: Final = {
@@ -175,7 +257,7 @@ class _Reading:
     call_sid: str | None
     with_words: bool
 
-    def read(self, opened: Open, put: Callable[[Item | Event], None]) -> Event:
+    def read(self, opened: Open, put: Callable[[Item | Met | Event], None]) -> Event:
         """As `merged` wants it."""
         client, stream = self.clients[opened.place], opened.stream
         try:
@@ -185,6 +267,7 @@ class _Reading:
                     if opened.is_again and hello.is_leaving:
                         return BrokeOff(stream, NoAnswerError("Only a process that leaves has answered."))
                     put(Greeted(stream, is_leaving=hello.is_leaving))
+                    put(Met(hello.process))
                     continue
                 item = Item(opened.place, _event(data), data)
                 put(item)

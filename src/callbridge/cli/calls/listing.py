@@ -16,8 +16,11 @@ from callbridge.cli.calls.wanted import summaries, wanted_calls
 from callbridge.cli.records_database import records_database
 from callbridge.observe.redaction import escaped
 from callbridge.records.in_words import dollars, length, moment
+from callbridge.state.neighbours import machine_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from callbridge.records.call_list import CallSummary
     from callbridge.server.config.settings import Settings
 
@@ -60,21 +63,23 @@ def list_calls(
     with records_database(settings) as database:
         from callbridge.records.reading import Records  # noqa: PLC0415 - SQLAlchemy is slow
 
-        found = list(summaries(Records(database), wanted, limit + 1))
-    shown = found[:limit]
+        records = Records(database)
+        found = list(summaries(records, wanted, limit + 1))
+        shown = found[:limit]
+        carriers = records.carriers([call.call_sid for call in shown if call.state == "live"])
     if as_json:
         for call in shown:
             typer.echo(msgspec.json.encode(call).decode())
         return
     console = Console(highlight=False)
     if shown:
-        console.print(call_table(shown))
+        console.print(call_table(shown, carriers))
     for line in _remarks(settings, len(found), limit, words):
         console.print(Text(line, "dim"))
 
 
-def call_table(calls: list[CallSummary]) -> Table:
-    """A line for each."""
+def call_table(calls: list[CallSummary], carriers: Mapping[str, str]) -> Table:
+    """A line for each; of those that are live also where, by the processes that carry them."""
     table = Table(box=None, padding=(0, 1, 0, 0), expand=False, header_style="dim")
     for name in ("time", "call", "caller"):
         table.add_column(name, no_wrap=True)
@@ -85,14 +90,15 @@ def call_table(calls: list[CallSummary]) -> Table:
     for name in ("p50 ms", "cost"):
         table.add_column(name, no_wrap=True, justify="right")
     for call in calls:
-        table.add_row(*_cells(call))
+        table.add_row(*_cells(call, machine_of(carriers.get(call.call_sid, ""))))
     return table
 
 
-def _cells(call: CallSummary) -> list[str | Text]:
+def _cells(call: CallSummary, machine: str) -> list[str | Text]:
     is_live = call.state == "live"
     style = "green" if is_live else ("" if call.end_reason in _MEANT else "yellow")
-    ended = "live" if is_live else (call.end_reason or call.state).replace("_", " ")
+    live = f"live at {machine}" if machine else "live"
+    ended = live if is_live else (call.end_reason or call.state).replace("_", " ")
     return [
         f"{moment(call.began_at):%d %b %H:%M}",
         Text(call.call_sid[-SHORT:], "bold"),

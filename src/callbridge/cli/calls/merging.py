@@ -46,12 +46,19 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Met:
+    """A process is followed, whose name this is."""
+
+    process: str
+
+
+@dataclass(frozen=True, slots=True)
 class Quiet:
     """Nothing has come for a moment."""
 
 
-Told: TypeAlias = Item | Say | Quiet
-Read: TypeAlias = "Callable[[Open, Callable[[Item | Event], None]], Event]"
+Told: TypeAlias = Item | Met | Say | Quiet
+Read: TypeAlias = "Callable[[Open, Callable[[Item | Met | Event], None]], Event]"
 """Reads one stream to its end, in a thread of its own, and answers how it ended."""
 
 
@@ -61,7 +68,7 @@ def merged(places: int, read: Read) -> Iterator[Told]:
     Raises:
         ServiceError: nobody could be asked, or somebody was lost for good.
     """
-    attaching, news = Attaching(places), queue.Queue[Item | Event](WAITING_MAX)
+    attaching, news = Attaching(places), queue.Queue[Item | Met | Event](WAITING_MAX)
     due = deque(attaching.handle(Begun(), time.monotonic()))
     while True:
         while due:
@@ -76,13 +83,15 @@ def merged(places: int, read: Read) -> Iterator[Told]:
                         raise fault
                     return
         told = _next(news, attaching.deadline)
-        if isinstance(told, Item | Quiet):
+        if isinstance(told, Item | Met | Quiet):
             yield told
         else:
             due += attaching.handle(told, time.monotonic())
+            if isinstance(told, TimePassed):
+                yield Quiet()
 
 
-def _next(news: queue.Queue[Item | Event], deadline: float | None) -> Item | Event | Quiet:
+def _next(news: queue.Queue[Item | Met | Event], deadline: float | None) -> Item | Met | Event | Quiet:
     left_s = LOOK_S if deadline is None else max(0.0, min(LOOK_S, deadline - time.monotonic()))
     try:
         return news.get(timeout=left_s)
@@ -90,7 +99,7 @@ def _next(news: queue.Queue[Item | Event], deadline: float | None) -> Item | Eve
         return Quiet() if deadline is None or time.monotonic() < deadline else TimePassed()
 
 
-def _read(read: Read, opened: Open, put: Callable[[Item | Event], None]) -> None:
+def _read(read: Read, opened: Open, put: Callable[[Item | Met | Event], None]) -> None:
     end: Event = BrokeOff(opened.stream, NoAnswerError("What came could not be read."))
     try:
         end = read(opened, put)

@@ -42,7 +42,15 @@ def sample_story(ended_at: float) -> CallStory:
         end_reason="agent_hangup",
         duration_ms=21_500,
         streams=(
-            StreamPart(_SAMPLE_STREAM, 0, "gpt-realtime-2.1", 21_400, "agent_hangup", first_audio_ms=420),
+            StreamPart(
+                _SAMPLE_STREAM,
+                0,
+                "gpt-realtime-2.1",
+                21_400,
+                "agent_hangup",
+                first_audio_ms=420,
+                process="web-1-5f1c2a9be07d4386",
+            ),
         ),
         turns=(_greeting(), _booking()),
         captured={"Appointment": '{"day":"2026-12-01","time":"09:30"}'},

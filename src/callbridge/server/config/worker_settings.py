@@ -1,10 +1,13 @@
-"""How many processes serve on this machine, and where operators ask each of them: a part of the settings."""
+"""How many processes serve on this machine, how it is called, and where operators ask each of them: a part of
+the settings.
+"""
 
 from __future__ import annotations
 
-from typing import Final, Self
+import re
+from typing import Annotated, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from callbridge.server.config.rest import RestSettings
 from callbridge.server.config.setting_names import variable
@@ -13,12 +16,26 @@ PORT_MAX: Final = 65_535
 
 WORKERS_MAX: Final = 64
 
+MACHINE_MAX: Final = 63
+"""Characters of the name of a machine."""
+
+_MACHINE: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{MACHINE_MAX}}}")
+
+
+def _machine(name: str) -> str:
+    if not _MACHINE.fullmatch(name):
+        raise ValueError(f"must be a name of letters, digits, '.', '_' and '-', {MACHINE_MAX} at most")
+    return name
+
 
 class WorkerSettings(RestSettings):
     """The settings of workers."""
 
     workers: int = Field(1, ge=1, le=WORKERS_MAX)
     """Processes on this machine behind one port, for more calls than one core carries."""
+
+    machine: Annotated[str, AfterValidator(_machine)] | None = None
+    """How operators call this machine, where its host name says nothing to them."""
 
     @property
     def control_ports(self) -> tuple[int, ...]:

@@ -49,6 +49,8 @@ class Hello(LiveEvent, frozen=True, tag="hello"):
     live_calls: list[str]
     is_leaving: bool = False
     """Whether it is a worker that is replaced, and has been told so."""
+    process: str = ""
+    """Its name: that of its machine, and behind the last `-` that of its start."""
 
 
 @dataclass(slots=True)
@@ -82,7 +84,12 @@ class Following:
         events = desk.feed.subscribe(call_sid, with_words=with_words)
         live_calls = desk.live_calls.call_sids if call_sid is None else [call_sid]
         keeping = showing(desk.settings, words=with_words)
-        hello = Hello(at=desk.wall_now(), live_calls=live_calls, is_leaving=desk.feed.is_left)
+        hello = Hello(
+            at=desk.wall_now(),
+            live_calls=live_calls,
+            is_leaving=desk.feed.is_left,
+            process=desk.state.process,
+        )
         return self._counted(EventStream(events, ("hello", _encode_hello(hello)), _teller(keeping)))
 
     def _counted(self, stream: EventStream) -> ASGIApp:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import time
 from typing import TYPE_CHECKING
 
 from callbridge.server.config.retention import retention
+from callbridge.server.config.worker_settings import MACHINE_MAX
+from callbridge.state.neighbours import new_process
 from callbridge.state.opening import open_state
 
 if TYPE_CHECKING:
@@ -27,6 +31,12 @@ def opened_state(settings: Settings, wall_clock: Callable[[], float] = time.time
         settings.state_path,
         wall_clock,
         retention(settings),
+        process=new_process(machine_name(settings)),
         shared_url=settings.shared_state_url,
         redis_url=None if settings.redis_url is None else settings.redis_url.get_secret_value(),
     )
+
+
+def machine_name(settings: Settings) -> str:
+    """How operators call this machine: by its host name, in letters that a setting may have, or as is set."""
+    return settings.machine or re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:MACHINE_MAX]
