@@ -177,7 +177,7 @@ async def test_the_journal_is_in_the_file_of_this_machine(shared_database: str, 
     assert isinstance(state, PostgresState)
     assert isinstance(state._local, SqliteState)
     state.append(CALL, "stream_started", b"1")
-    assert await state.flush()
+    await written(state)
     await state.close()
     here = SqliteState(tmp_path / "state.db")
     assert await here.events(CALL) == ()
@@ -276,6 +276,7 @@ async def test_however_much_has_waited_it_is_written_in_time(
 ) -> None:
     """In pieces: one transaction with all of it would be given up, and tried again with more, for ever."""
     monkeypatch.setattr("callbridge.state.postgres.PATIENCE_S", 1.0)
+    monkeypatch.setattr("callbridge.state.writer.BATCH_MAX", 50)  # Far from that, on a busy machine as well.
     state = await opened(shared_database)
     await asyncio.to_thread(postgres_server.stop)
     await until(lambda: state.trouble is not None)

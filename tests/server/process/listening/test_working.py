@@ -146,7 +146,7 @@ async def test_who_leaves_takes_no_new_connection_and_ends_those_that_are_kept(w
             answer = await client.get("/asked")
             assert (answer.headers["connection"], answer.json()) == ("close", {"not_ready": None})
             with pytest.raises(httpx.ReadTimeout):
-                await client.get("/asked", timeout=0.2)
+                await client.get("/asked", timeout=httpx.Timeout(20, read=0.2))
             await phone.ping()
             world.order(Order.DRAIN)  # The other one goes as well: nobody takes calls any more.
             assert await until(lambda: world.drain.reason_not_ready() == "draining")
