@@ -71,7 +71,7 @@ ODD = [
 UNREADABLE: list[Any] = [
     "no object",
     {"inputSchema": {"type": "object"}},
-    {"name": "schemaless"},
+    {"name": "schemaless", "description": "half a loaf: \ud83e"},
     {"name": "lettered", "description": 3, "inputSchema": {"type": "object"}},
     {"name": "all", "inputSchema": {"type": "object", "required": True}},
     {"name": "x" * 200, "inputSchema": {"type": "object"}},

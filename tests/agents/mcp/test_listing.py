@@ -168,7 +168,7 @@ def test_an_entry_that_is_too_deep_costs_itself_alone(deep: int) -> None:
     """Also where it is so deep that the reader of JSON would take the whole list for none."""
     nested = b'{"items":' * deep + b"1" + b"}" * deep
     deep_tool = b'{"name":"deep","inputSchema":{"properties":{"x":%b}}}' % nested
-    fine = b'{"name":"stock","inputSchema":{},"outputSchema":%b}' % nested
+    fine = rb'{"name":"stock","description":"\ud83d","inputSchema":{},"outputSchema":%b}' % nested
     answer = readable(message_in(b'{"jsonrpc":"2.0","id":1,"result":{"tools":[%b,%b]}}' % (deep_tool, fine)))
     assert isinstance(answer, SessionMessage)
     assert isinstance(answer.message, JSONRPCResponse)

@@ -69,7 +69,7 @@ class Network(httpx2.AsyncBaseTransport):
 class Client(httpx2.AsyncClient):
     """What the library has in its hands."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: httpx2.AsyncBaseTransport) -> None:
         super().__init__(transport=Bounded(network, Volume(lambda _why: None)), trust_env=False)
 
     async def say(self, message: dict[str, Any]) -> httpx2.Response:
@@ -134,3 +134,24 @@ async def test_an_answer_that_breaks_off_is_a_fault_of_that_request() -> None:
         told = await ended(asyncio.create_task(client.say(CALL)))
     assert told == "the connection with the server broke off"
     assert network.held == 0
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+async def test_a_list_is_legible_when_it_is_read(kind: str) -> None:
+    """In whatever pieces it comes. What else is said in a stream of events stays as it is."""
+    around = {
+        "application/json": b"%b",
+        "text/event-stream": b": [\r\nid: {\r\ndata: %b\r\n\r\n: [\r\n\r\ndata: {}",
+    }
+    sent = around[kind] % b'{"tools":[%b{}%b]}' % (b"[" * 300, b"]" * 300)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(sent), 50):
+            yield sent[at : at + 50]
+
+    network = httpx2.MockTransport(
+        lambda _: httpx2.Response(200, headers={"content-type": kind}, content=pieces())
+    )
+    async with Client(network) as client:
+        listed = await client.say({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+    assert listed.content == around[kind] % b'{"tools":[%b0%b]}' % (b"[" * 62, b"]" * 62)

@@ -20,7 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from callbridge.agents.http.sending import tls_context
 from callbridge.agents.mcp.bounds import MESSAGE_BYTES_MAX, Volume
-from callbridge.agents.mcp.nesting import Shallow
+from callbridge.agents.mcp.legible import legible
 from callbridge.agents.tools.tool import TIMEOUT_S_MAX
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Bounded(httpx2.AsyncBaseTransport):
         self._unanswered[message.get("id")] = waiting
         response = await self._answer(request, waiting)
         if method == "tools/list":
-            response.stream = _List(response.stream)
+            response.stream = _List(response.stream, has_events=_has_events(response))
         return response
 
     async def _note(self, request: httpx2.Request, message: dict[str, Any]) -> httpx2.Response:
@@ -140,13 +140,18 @@ class Bounded(httpx2.AsyncBaseTransport):
             await response.aclose()
             return _error(BROKE_OFF, fault)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
-        has_events = response.headers.get("content-type", "").startswith("text/event-stream")
-        response.stream = _Body(response.stream, waiting, self._volume, has_events=has_events)
+        body = _Body(response.stream, waiting, self._volume, has_events=_has_events(response))
+        response.stream = body
         return response
 
     async def aclose(self) -> None:
         """Nothing more is sent."""
         await self._network.aclose()
+
+
+def _has_events(response: httpx2.Response) -> bool:
+    """Whether its body is a stream of events."""
+    return bool(response.headers.get("content-type", "").startswith("text/event-stream"))
 
 
 def _fault_of(response: httpx2.Response) -> str:
@@ -226,16 +231,24 @@ class _Body(httpx2.AsyncByteStream):
 
 
 class _List(httpx2.AsyncByteStream):
-    """The body of an answer that lists tools, without what in it is nested too deep to be read."""
+    """The body of an answer that lists tools, without what would make all of it illegible."""
 
-    def __init__(self, body: httpx2.AsyncByteStream | httpx2.SyncByteStream) -> None:
+    def __init__(self, body: httpx2.AsyncByteStream | httpx2.SyncByteStream, *, has_events: bool) -> None:
         assert isinstance(body, httpx2.AsyncByteStream)
-        self._body = body
+        self._body, self._has_events = body, has_events
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        shallow = Shallow()
+        """As a whole; of events whole lines, in which their texts stand."""
+        text = bytearray()
         async for part in self._body:
-            yield shallow.of(part)
+            text += part
+            end = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1 if self._has_events else 0
+            if len(text) - end > MESSAGE_BYTES_MAX:
+                end = len(text)  # Who reads it says that this is too much.
+            if end:
+                yield legible(bytes(text[:end]))
+                del text[:end]
+        yield legible(bytes(text))
 
     async def aclose(self) -> None:
         await self._body.aclose()

@@ -19,7 +19,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCResponse, jsonrpc_message_adapter
 
 from callbridge.agents.mcp.bounds import MESSAGE_BYTES_MAX, Volume
-from callbridge.agents.mcp.nesting import Shallow
+from callbridge.agents.mcp.legible import legible
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -142,11 +142,11 @@ def message_in(line: bytes) -> SessionMessage | Exception:
     try:
         return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
     except ValueError as error:  # Some print a greeting where only messages belong.
-        return _list_in(Shallow().of(line)) or error
+        return _list_in(legible(line)) or error
 
 
 def _list_in(line: bytes) -> SessionMessage | None:
-    """A list of which something was nested too deep, and that can be read without it."""
+    """A list that can be read now, without what was illegible in it."""
     with contextlib.suppress(ValueError):
         message = jsonrpc_message_adapter.validate_json(line, by_name=False)
         if isinstance(message, JSONRPCResponse) and "tools" in message.result:
