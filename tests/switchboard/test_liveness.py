@@ -29,3 +29,17 @@ def test_who_is_heard_is_there(frames_until_s: float, is_alive: bool, known_at_s
             assert at == pytest.approx(known_at_s, abs=0.051)
             return
     raise AssertionError("it never came to a verdict")
+
+
+@pytest.mark.parametrize(("brings_frames", "known_after_s"), [(True, WAIT_S), (False, SILENT_S)])
+def test_a_loop_that_was_late_has_not_read_yet_what_came(brings_frames: bool, known_after_s: float) -> None:
+    """Its time counts as that of one look. Who is silent then, too, is not there."""
+    liveness, stalled_s = Liveness(7, 100.0), 3.0
+    assert liveness.is_alive(7, 100.0 + stalled_s) is None
+    for at in LOOKS[1:]:
+        verdict = liveness.is_alive(8 + round(at * 50) if brings_frames else 7, 100.0 + stalled_s + at)
+        if verdict is not None:
+            assert verdict is brings_frames
+            assert at == pytest.approx(known_after_s, abs=0.101)
+            return
+    raise AssertionError("it never came to a verdict")

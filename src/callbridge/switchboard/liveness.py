@@ -17,16 +17,24 @@ SILENT_S: Final = 1.0
 WAIT_S: Final = 2.0
 """Frames that come even later are no tail of a stream that has ended. Twilio waits 15 s for an answer."""
 
+LOOK_EVERY_S: Final = 0.05
+"""Between two looks. One that comes later counts as if it had come then: a loop that was busy has not read
+yet what came meanwhile."""
+
 
 class Liveness:
     """One look at one stream. Times are in seconds on any clock that never runs backwards."""
 
     def __init__(self, frames: int, now: float) -> None:
         self._frames = frames
-        self._began_at = self._heard_at = now
+        self._began_at = self._heard_at = self._looked_at = now
 
     def is_alive(self, frames: int, now: float) -> bool | None:
         """The verdict, given the frames that have come by now; None while there is none."""
+        late_s = max(now - self._looked_at - LOOK_EVERY_S, 0.0)
+        self._looked_at = now
+        self._began_at += late_s
+        self._heard_at += late_s
         if frames != self._frames:
             self._frames, self._heard_at = frames, now
         if now - self._heard_at >= SILENT_S:

@@ -6,18 +6,15 @@ A list and nothing more. When a call begins, ends or hands over is decided elsew
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from callbridge.switchboard.liveness import Liveness
+from callbridge.switchboard.liveness import LOOK_EVERY_S, Liveness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from callbridge.bridge.relay import HearWords
     from callbridge.observe.feed import Feed
-
-LOOK_EVERY_S: Final = 0.05
-"""How often it is looked whether a stream has ended that somebody asks about."""
 
 
 class LiveCall(Protocol):
@@ -58,7 +55,10 @@ class LiveCall(Protocol):
 
 
 async def falls_silent(call: LiveCall) -> bool:
-    """Whether the stream of `call` has ended, or brings no frame for a second. Takes two at most."""
+    """Whether the stream of `call` has ended, or brings no frame for a second.
+
+    Takes two at most, on a loop that is on time.
+    """
     loop = asyncio.get_running_loop()
     liveness = Liveness(call.frames_heard, loop.time())
     while not call.has_ended:
