@@ -241,7 +241,7 @@ class AgentInCall:
         text = on.abilities.pressed(keys)
         if text is None:
             text = f"[The caller pressed {' '.join(keys)} on the telephone keypad.]"
-        is_answered = not self._handoffs.is_coming(on)  # Or a step to which they have led.
+        is_answered = not self._handoffs.by_code.is_coming(on)  # Or a step to which they have led.
         self.wants.add(w.AgentTells(text, is_callers=True, is_answered=is_answered))
 
     def take(self) -> Wanted | None:
@@ -315,7 +315,7 @@ class AgentInCall:
 
     def hand_to(self, name: str, words: str, given: BaseModel | None) -> None:
         """See `Call.hand_to`."""
-        self._handoffs.ask(HandTo(name, say=words, given=given))
+        self._handoffs.by_code.ask(HandTo(name, say=words, given=given))
 
     def transfers(self) -> Sequence[TransferResult]:
         """See `Call.transfers`."""
@@ -352,9 +352,9 @@ class AgentInCall:
             result = await self._led_on(owner, result, asked)
         if self._handoffs.has_left(owner):
             result = of_who_was_left(result)
-        result = self._handoffs.held_back(owner, result)  # What has run may have handed over.
+        result = self._handoffs.by_code.held_back(owner, result)  # What has run may have handed over.
         self._ended(owner, asked, result)
-        result = self._handoffs.held_back(owner, result)  # Or a step to which its answer has led.
+        result = self._handoffs.by_code.held_back(owner, result)  # Or a step to which its answer has led.
         return replace(result, is_momentary=result.is_momentary or tool.manner.is_momentary)
 
     async def _instead_of(
@@ -384,7 +384,9 @@ class AgentInCall:
             return await self._put_through(owner, result.transfer, asked)
         if result.hand_to is not None:
             is_told = not asked.is_ours or self._tools.later(asked) is not None
-            return await self._handoffs.hand_to(owner, result.hand_to, asked.name, self.call, is_told=is_told)
+            return await self._handoffs.by_code.hand_to(
+                owner, result.hand_to, asked.name, self.call, is_told=is_told
+            )
         return result
 
     async def _put_through(self, owner: OneAgent, transfer: Transfer, asked: RunTool) -> ToolResult:
@@ -404,7 +406,7 @@ class AgentInCall:
         if (asked.is_ours and not is_later) or not self._handoffs.has_left(owner):
             owner.abilities.answered(asked.name, result, self.call)
         if asked.is_ours:
-            self._handoffs.answered(owner, asked.name, result)
+            self._handoffs.by_code.answered(owner, asked.name, result)
         self._is_stale = True
         if asked.is_ours and result.wish is not None:  # Of the model's own call the core sees to it.
             self.wants.add(w.WishSet(result.wish))

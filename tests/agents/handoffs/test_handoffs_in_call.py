@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pydantic import BaseModel, Field, computed_field
+from pydantic import BaseModel
 from structlog.testing import capture_logs
 
 from callbridge import (
@@ -17,83 +17,38 @@ from callbridge import (
     Destination,
     EndCall,
     Flow,
-    Form,
     Handoff,
-    HandTo,
     Recording,
     Step,
     ToolRefused,
     Transfer,
-    answered,
-    asked,
-    captured,
-    key,
-    refused,
     tool,
 )
 from callbridge.agents.handoffs.graph import agents_from, unused_in
-from callbridge.agents.handoffs.handoff import WORK
-from callbridge.agents.handoffs.in_call import HANDOFFS_MAX, UNSPOKEN_MAX
 from callbridge.agents.menu import work_of
 from callbridge.agents.tools.runs import AT_ONCE_MAX
 from callbridge.call.actions import RunTool
-from callbridge.call.agent_facts import AgentChanged, StepEntered, ValuesSet
+from callbridge.call.agent_facts import AgentChanged, ValuesSet
 from callbridge.call.facts import (
     ItemHeard,
     KeysPressed,
     StreamStarted,
-    TurnEnded,
-    decode,
     encode,
 )
 from callbridge.call.outcomes import ToolOutcome, TransferOutcome
 from callbridge.call.telephone_facts import TransferEnded
 from callbridge.call.wants import AgentSays, AgentTells, AnswerStopped, SessionWanted, WishSet, WishWithdrawn
-from callbridge.fields import Digits, PersonName
+from callbridge.fields import PersonName
 from callbridge.wire.realtime_commands import FunctionTool
+from desk_and_billing import DESK, FLOW, Why, desk_and_billing
 from flow_calls import flow_call
 from leftovers import until
 from transfer_calls import Calling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-DESK = "desk"
-
+    pass
 
 TELLS_OF_ONE = AgentTells("[The caller pressed 1 on the telephone keypad.]", is_callers=True)
-
-
-class Why(BaseModel):
-    """What billing should know."""
-
-    bill: int
-    is_urgent: bool = False
-
-
-def lookup_of(name: str) -> Callable[..., object]:
-    async def lookup(call: Call) -> str:
-        return f"{name} for {call.agent}"
-
-    lookup.__doc__ = f"Look something up at {name}."
-    return lookup
-
-
-def desk_and_billing(**handoff: Any) -> tuple[Agent, Agent]:
-    """Two agents that lead to each other."""
-    desk = Agent(
-        name="desk", instructions="You are the desk.", tools=[lookup_of("the desk")], can_hang_up=False
-    )
-    billing = Agent(
-        name="Billing.eu",
-        instructions="You are billing.",
-        tools=[lookup_of("billing")],
-        can_hang_up=False,
-        handoffs=[desk],
-        handoff_description="Questions about bills.",
-    )
-    desk.handoffs.append(Handoff(billing, **handoff) if handoff else billing)
-    return desk, billing
 
 
 # --- What the model has ---------------------------------------------------------------------------------
@@ -201,292 +156,6 @@ async def test_a_handoff_that_is_not_enabled_is_not_there() -> None:
         assert call.tools == ["lookup", "note_bill", "transfer_to_billing_eu"]
 
 
-# --- By the user's code ---------------------------------------------------------------------------------
-
-
-def handing(desk: Agent, answer: HandTo) -> None:
-    """The desk has a tool that answers so."""
-
-    @desk.tool
-    def complain(bill: int) -> HandTo:
-        """Pass a complaint on."""
-        assert bill
-        return answer
-
-
-async def test_a_tool_hands_over_by_what_it_answers() -> None:
-    """The model waits for it, so the first answer behind it is that of the other agent."""
-    seen: list[object] = []
-
-    def noted(call: Call, why: Why) -> str:
-        seen.append((call.agent, why))
-        return "it is open"
-
-    desk, _ = desk_and_billing(input_type=Why, on_handoff=noted, is_enabled=False)
-    handing(desk, HandTo("Billing.eu", say="I am sorry.", given=Why(bill=7)))
-    async with flow_call(desk) as call:
-        await call.agent.prepare("", "")
-        assert call.tools == ["lookup", "complain"], "the model alone cannot"
-        result = await call.run("complain", '{"bill": 7}')
-        told = json.loads(result.output)
-        assert (told["assistant"], told["told"], result.is_quiet) == ("Billing.eu", "it is open", True)
-        assert call.session.instructions == "You are billing."
-        kinds = [type(one) for one in call.wanted if not isinstance(one, AgentTells)]
-        assert kinds == [SessionWanted, WishWithdrawn, AgentSays]
-        assert call.works == []
-        (words,) = [one for one in call.wanted if isinstance(one, AgentSays)]
-        assert (words.words, words.is_answer) == ("I am sorry.", True)
-    assert seen == [(DESK, Why(bill=7))]
-    assert [fact for fact in call.facts if isinstance(fact, AgentChanged)] == [
-        AgentChanged("Billing.eu", DESK, "complain")
-    ]
-
-
-@pytest.mark.parametrize("how", ["by what it answers", "by the call"])
-async def test_a_key_hands_over_and_the_other_agent_is_told_so(how: str) -> None:
-    desk, _ = desk_and_billing()
-
-    @desk.key("2")
-    def to_billing(call: Call) -> str:
-        if how == "by what it answers":
-            return HandTo("Billing.eu")
-        call.hand_to("Billing.eu")  # In a thread.
-        return "They want to pay."
-
-    async with flow_call(desk) as call:
-        await call.agent.prepare("", "")
-        await call.happen(KeysPressed("2", turn=1, is_menu=True))
-        await call.settle()
-        assert call.agent.agent_on == "Billing.eu"
-        *of_key, told = [one for one in call.wanted if isinstance(one, AgentTells)]
-        assert "you are Billing.eu" in told.text
-        assert told.is_answered
-        assert [one.is_answered for one in of_key] == ([False] if how == "by the call" else [])
-        await call.call("transfer_to_desk")
-    assert call.works == [work_of("2"), *([WORK] if how == "by the call" else [])]
-
-
-async def test_the_agent_that_is_left_says_nothing_of_a_tool_that_hands_over_by_the_call() -> None:
-    """Or of one whose answer leads to a step that does. The other one speaks, or this one says why not."""
-    is_closed = False
-
-    def may_refuse() -> None:
-        if is_closed:
-            raise ToolRefused("billing is closed")
-
-    billing = Agent(name="Billing.eu")
-    flow = Flow(
-        Step("welcome", go=[answered("look_up", to="pay", when=lambda bill: bill == 8)]),
-        Step("pay", hand_to="Billing.eu"),
-    )
-
-    def look_up(bill: int, call: Call) -> int:
-        """Look a bill up."""
-        if bill == 7:
-            call.hand_to("Billing.eu")
-        return bill
-
-    handoff = Handoff(billing, on_handoff=may_refuse)
-    desk = Agent(name="desk", tools=[look_up], flow=flow, handoffs=[handoff])
-    billing.handoffs[:] = [desk]
-    async with flow_call(desk) as call:
-        for bill, who in ((7, "Billing.eu"), (8, "Billing.eu"), (7, DESK), (6, DESK)):
-            is_closed = who == DESK
-            call.wanted.clear()
-            result = await call.run("look_up", f'{{"bill": {bill}}}')
-            assert (result.output, result.is_quiet) == (str(bill), bill != 6)
-            assert call.agent.agent_on == who
-            told = [one.is_answered for one in call.wanted if isinstance(one, AgentTells)]
-            assert told == ([True] if result.is_quiet else [])
-            if who != DESK:
-                await call.speak()
-                await call.call("transfer_to_desk")
-
-
-async def test_a_step_of_a_flow_hands_over_once_and_stands_there_when_the_caller_is_back() -> None:
-    _, billing = desk_and_billing()
-    ways = [asked("pay", "they want to pay")]
-    flow = Flow(
-        Step("welcome", go=ways), Step("pay", "Ask what else they want.", hand_to="Billing.eu", go=ways)
-    )
-    desk = Agent(name="desk", flow=flow, handoffs=[Handoff(billing, is_enabled=False)])
-    billing.handoffs[:] = [desk]
-    async with flow_call(desk) as call:
-        assert (await call.run("go_to_pay", "{}")).is_quiet, "the other agent speaks, and not this one"
-        assert (call.agent.agent_on, call.works) == ("Billing.eu", [WORK])
-        assert [one.is_answered for one in call.wanted if isinstance(one, AgentTells)] == [True]
-        await call.call("transfer_to_desk")
-        assert "Ask what else they want." in call.session.instructions
-        assert (call.agent.agent_on, call.steps) == (DESK, ["welcome", "pay"])
-        await call.call("go_to_pay")
-        assert call.agent.agent_on == "Billing.eu", "entered again, it leads there again"
-    assert [fact.because for fact in call.facts if isinstance(fact, AgentChanged)] == [
-        *("step pay", "transfer_to_desk", "step pay")
-    ]
-
-
-class Card(BaseModel):
-    """What a payment needs."""
-
-    pin: Digits
-
-
-@pytest.mark.parametrize("is_open", [True, False], ids=["open", "closed"])
-@pytest.mark.parametrize("how", ["said", "typed", "refused", "pressed"])
-async def test_a_form_or_a_key_that_leads_to_a_handoff_is_spoken_about_by_the_other_agent(
-    how: str, *, is_open: bool
-) -> None:
-    """This one says nothing of what came last, and of its delivery, unless it keeps the caller."""
-
-    def may_refuse() -> None:
-        if not is_open:
-            raise ToolRefused("billing is closed")
-
-    async def paid(card: Card) -> str:
-        if card.pin == "7":
-            raise ToolRefused("it was paid before")
-        return "paid"
-
-    asks = Step("card", captures=Form(Card, then=paid), go=[captured(to="pay"), refused(to="pay")])
-    menu = Step("menu", go=[key("1", to="pay")])
-    flow = Flow(menu if how == "pressed" else asks, Step("pay", hand_to="billing"))
-    desk = Agent(name="desk", flow=flow, handoffs=[Handoff(Agent(name="billing"), on_handoff=may_refuse)])
-    for pin in ("4711", "7"):
-        async with flow_call(desk) as call:
-            if how == "said":
-                await call.call("note_card", pin=pin)
-                await call.happen(ItemHeard("item_1", 9))
-                await call.speak()
-                assert (await call.run("confirm_card", '{"fields": ["pin"]}')).is_quiet
-            elif how == "refused":
-                assert (await call.run("decline_card", '{"field": "pin"}')).is_quiet
-            else:
-                await call.press(f"{pin}#" if how == "typed" else "1#")
-            assert call.agent.agent_on == ("billing" if is_open else "desk")
-            *of_form, told = [one for one in call.wanted if isinstance(one, AgentTells)]
-            assert ("you are billing" in told.text, told.is_answered) == (is_open, True)
-            assert not any(one.is_answered for one in of_form), of_form
-
-
-async def test_a_handoff_by_code_that_does_not_come_about_is_told() -> None:
-    """The function of the handoff may refuse it, and there are as many as there may be."""
-
-    def refuses(call: Call) -> None:
-        raise ToolRefused("billing is closed")
-
-    desk, _ = desk_and_billing(on_handoff=refuses)
-    handing(desk, HandTo("Billing.eu"))
-    async with flow_call(desk) as call:
-        assert await call.call("complain", bill=7) == "It did not lead to Billing.eu: billing is closed"
-        call.agent.call.hand_to("Billing.eu")
-        await call.settle()
-        (told,) = [one for one in call.wanted if isinstance(one, AgentTells)]
-        assert told == AgentTells("[The caller was not handed over: billing is closed]")
-        assert call.agent.agent_on == DESK
-
-
-async def test_a_handoff_by_code_that_cannot_be_is_refused() -> None:
-    desk, _ = desk_and_billing(input_type=Why)
-    handing(desk, HandTo("sales"))
-    async with flow_call(desk) as call:
-        hand_to = call.agent.call.hand_to
-        with pytest.raises(ValueError, match=r"desk hands over to no sales; it does to Billing\.eu"):
-            hand_to("sales")
-        with pytest.raises(ValueError, match="bill: Field required"):
-            hand_to("Billing.eu")
-        with pytest.raises(ValueError, match="number: Extra inputs"):
-            hand_to("Billing.eu", given=Other())
-        assert "It did not lead to sales" in await call.call("complain", bill=7)
-    assert [fact for fact in call.facts if isinstance(fact, AgentChanged)] == []
-
-
-class Bill(BaseModel):
-    """By another name than the model of a call has for it."""
-
-    number: int = Field(alias="bill-number")
-
-    @computed_field  # type: ignore[prop-decorator]  # As pydantic's own documentation has it.
-    @property
-    def is_old(self) -> bool:
-        return self.number < 10
-
-
-class Sealed(BaseModel):
-    """It has no JSON form."""
-
-    bill: Any
-
-
-async def test_what_is_passed_has_the_form_in_which_a_model_passes_it() -> None:
-    passed: list[Bill] = []
-
-    async def noted(given: Bill) -> None:
-        passed.append(given)
-
-    desk, _ = desk_and_billing(input_type=Bill, on_handoff=noted)
-    handing(desk, HandTo("Billing.eu", given=Bill.model_validate({"bill-number": 7})))
-    async with flow_call(desk) as call:
-        assert (await call.call("complain", bill=7))["assistant"] == "Billing.eu"
-    assert [one.number for one in passed] == [7]
-
-
-@pytest.mark.parametrize("given", [{"bill": 7}, Sealed(bill=object())])
-async def test_what_cannot_be_passed_costs_no_call(given: Any) -> None:
-    desk, _ = desk_and_billing(input_type=Why)
-    handing(desk, HandTo("Billing.eu", given=given))
-    async with flow_call(desk) as call:
-        assert "It did not lead to Billing.eu" in await call.call("complain", bill=7)
-        assert call.agent.agent_on == DESK
-        with pytest.raises(ValueError, match="given="):
-            call.agent.call.hand_to("Billing.eu", given=given)
-
-
-async def test_who_was_handed_over_meanwhile_is_not_handed_on() -> None:
-    """By the agent that was left: its tool has run for longer, or what it asked for comes too late."""
-    desk, _ = desk_and_billing()
-    sales = Agent(name="sales")
-    desk.handoffs.append(sales)
-    async with flow_call(desk) as call:
-        call.agent.call.hand_to("Billing.eu")
-        call.agent.call.hand_to("sales")
-        await call.settle()
-        came, told = [one for one in call.wanted if isinstance(one, AgentTells)]
-    assert call.agent.agent_on == "Billing.eu"
-    assert came.is_answered, "or nobody would speak"
-    assert ("handed over already" in told.text, told.is_answered) == (True, False)
-
-
-# --- Bounds ---------------------------------------------------------------------------------------------
-
-
-async def test_agents_do_not_send_the_caller_to_each_other_for_ever() -> None:
-    desk, _ = desk_and_billing()
-    to = ["transfer_to_billing_eu", "transfer_to_desk"]
-    async with flow_call(desk) as call:
-        for number in range(UNSPOKEN_MAX):
-            assert "assistant" in await call.call(to[number % 2])
-        refused = await call.call(to[UNSPOKEN_MAX % 2])
-        assert "speak with them first" in refused["error"]
-        for number in range(UNSPOKEN_MAX, HANDOFFS_MAX):
-            await call.speak()
-            assert "assistant" in await call.call(to[number % 2])
-        await call.speak()
-        refused = await call.call(to[HANDOFFS_MAX % 2])
-        assert "not any more" in refused["error"]
-
-
-async def test_only_one_of_two_handoffs_at_once_is_made() -> None:
-    desk, _ = desk_and_billing()
-    sales = Agent(name="sales")
-    desk.handoffs.append(sales)
-    async with flow_call(desk) as call:
-        results = await asyncio.gather(
-            call.run("transfer_to_billing_eu", "{}"), call.run("transfer_to_sales", "{}")
-        )
-    assert sorted(result.outcome.value for result in results) == ["answered", "refused"]
-    assert len([fact for fact in call.facts if isinstance(fact, AgentChanged)]) == 1
-
-
 # --- What rests -----------------------------------------------------------------------------------------
 
 
@@ -553,13 +222,6 @@ async def test_a_delivery_of_a_form_belongs_to_the_agent_that_is_left() -> None:
 
 def asked_for(name: str, arguments: str) -> Any:
     return RunTool(f"call_{name}", name, arguments, 5.0)
-
-
-FLOW = Flow(
-    Step("welcome", "Welcome them.", go=[asked("cards", "they have a card")]),
-    Step("cards", "Take the card.", recorded=False, go=[asked("bye", "they are done")]),
-    Step("bye", "Say goodbye.", ends=True),
-)
 
 
 def wishes(wanted: list[Any]) -> list[type]:
@@ -757,22 +419,6 @@ async def test_who_is_handed_over_meanwhile_is_not_put_through() -> None:
     assert [type(one) for one in call.wanted if isinstance(one, WishSet | AgentSays)] == []
 
 
-async def test_a_handoff_that_comes_behind_the_end_is_none() -> None:
-    may_end = asyncio.Event()
-
-    async def noted() -> None:
-        await may_end.wait()
-
-    desk, _ = desk_and_billing(on_handoff=noted)
-    async with flow_call(desk) as call:
-        waiting = asyncio.ensure_future(call.run("transfer_to_billing_eu", "{}"))
-        await asyncio.sleep(0)
-        call.agent.hang_up()
-        may_end.set()
-        assert not (await waiting).outcome.is_answer
-    assert call.agent.agent_on == DESK
-
-
 async def test_keys_of_the_menu_are_those_of_who_is_on() -> None:
     desk, _ = desk_and_billing()
 
@@ -843,41 +489,6 @@ async def test_the_last_words_of_the_agent_that_is_left_are_looked_at_by_its_own
         call.agent.hang_up()
     (stopped,) = [one for one in call.wanted if isinstance(one, AnswerStopped)]
     assert (stopped.item_id, looked_at.empty()) == ("item_1", True)
-
-
-# --- On another stream ----------------------------------------------------------------------------------
-
-
-async def test_another_stream_goes_on_with_the_agent_that_was_on() -> None:
-    desk, _ = desk_and_billing()
-    clinic = Agent(name="clinic", instructions="You are the clinic.", flow=FLOW, handoffs=[desk])
-    desk.handoffs.append(clinic)
-    async with flow_call(desk) as call:
-        await call.call("transfer_to_clinic")
-        await call.call("go_to_cards")
-        stored = [decode(encode(fact)) for fact in call.facts]
-        async with flow_call(desk, [*stored, TurnEnded(1, "a card", "", None, interrupted=False)]) as again:
-            await again.agent.prepare("", "")
-            assert (again.agent.agent_on, again.tools) == ("clinic", call.tools)
-            assert again.steps == [], "it stands there"
-            assert "You are the clinic." in again.session.instructions
-            assert "cards" in again.session.instructions
-            for tool_name in ("transfer_to_desk", "transfer_to_clinic", "transfer_to_desk"):
-                assert "assistant" in await again.call(tool_name)
-            assert "speak with them first" in (await again.call("transfer_to_clinic"))["error"]
-
-
-async def test_an_agent_that_is_gone_leaves_the_caller_where_they_were() -> None:
-    """A deploy came in between. What happened with that one is no step of another's flow."""
-    desk = Agent(name="desk", flow=FLOW)
-    gone: list[Any] = [
-        AgentChanged("gone", DESK, "transfer_to_gone"),
-        StepEntered("cards", ""),
-    ]
-    with capture_logs() as log:
-        async with flow_call(desk, [StepEntered("welcome", ""), *gone]) as call:
-            assert "# The step of the conversation: welcome" in call.session.instructions
-    assert [(line["event"], line["name"]) for line in log] == [("agent_not_known", "gone")]
 
 
 # --- What cannot be so ----------------------------------------------------------------------------------

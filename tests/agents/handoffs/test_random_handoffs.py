@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from callbridge import Agent, Call, Flow, Handoff, HandTo, Step, answered, asked
 from callbridge.agents.handoffs.graph import agents_from, handoffs_of
-from callbridge.agents.handoffs.in_call import UNSPOKEN_MAX
+from callbridge.agents.handoffs.who_is_on import UNSPOKEN_MAX
 from callbridge.call.agent_facts import AgentChanged, FieldKept, StepEntered
 from callbridge.call.facts import CallerSpoke, decode, encode
 from flow_calls import FlowCall
