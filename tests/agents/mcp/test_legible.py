@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 pytest.importorskip("mcp.client", reason="the extra mcp is not installed")
 
 from callbridge.agents.mcp import legible as module
-from callbridge.agents.mcp.legible import legible
+from callbridge.agents.mcp.legible import MARKS_MAX, legible
 
 DEEPEST = 3
 
@@ -43,3 +43,11 @@ def test_what_is_illegible_goes_and_nothing_else(value: Any) -> None:
         left = legible(text)
     assert json.loads(left) == without(value, DEEPEST)
     assert len(left) <= len(text)
+
+
+def test_one_that_is_full_of_marks_stays_as_it_is() -> None:
+    """To look at it would keep all calls waiting."""
+    deep = b"[" * 1000
+    full = deep + rb'"\ud83d",' * (MARKS_MAX // 3)
+    assert legible(deep) != deep
+    assert legible(full) == full
