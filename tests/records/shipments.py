@@ -47,7 +47,7 @@ def store(database: Database, *entries: JournalEntry) -> None:
         add_facts(connection, entries)
 
 
-def until_true(is_so: Callable[[], bool], within_s: float = 10.0) -> None:
+def until_true(is_so: Callable[[], bool], within_s: float = 20.0) -> None:
     """Waits for what a thread does. The first look is free."""
     ends_at = time.monotonic() + within_s
     while not is_so():

@@ -225,7 +225,7 @@ def test_writers_get_their_turn_between_the_steps(
         steps += 1
         if steps == 2:
             writer.start()
-            assert written.wait(5)
+            assert written.wait(20)
         return False
 
     going = Sweep(database, KeptFor(DAY_S), WORDLESS, lambda _: "", clock=lambda: T0 + 40 * DAY_S)

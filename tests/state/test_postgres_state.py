@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from postgres import Server
 
+pytest.importorskip("psycopg")
 pytestmark = pytest.mark.heavy
 
 CALL = "CA" + "1" * 32
