@@ -40,6 +40,7 @@ def without_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a server has to wait for between two looks, and we before we open it again."""
     monkeypatch.setattr(connection_module, "LOOK_AGAIN_S", 0.1)
     monkeypatch.setattr(lasting_module, "REST_S", 0.1)
+    monkeypatch.setattr(lasting_module, "REST_S_MAX", 0.4)
 
 
 ALL = [tool.name for tool in mcp_server.TOOLS]
