@@ -36,10 +36,15 @@ def ringing(url: str, call_sid: str, caller: str = CALLER) -> dict[str, Any]:
     return {"data": form, "headers": {"X-Twilio-Signature": sign_form(url, form, AUTH_TOKEN)}}
 
 
+def sids_of(caller: str, calls: int) -> list[str]:
+    """By what so many calls of one caller are known."""
+    return [f"CA{random.Random(f'{caller} {number}').getrandbits(128):032x}" for number in range(calls)]
+
+
 async def offered(public_url: str, caller: str, calls: int) -> list[bool]:
     """So many calls of one caller, offered at once; whether each was taken."""
     url = f"{public_url}/twilio/voice"
-    sids = [f"CA{random.Random(f'{caller} {number}').getrandbits(128):032x}" for number in range(calls)]
+    sids = sids_of(caller, calls)
     limits = httpx.Limits(max_connections=calls)
     async with httpx.AsyncClient(trust_env=False, limits=limits, timeout=20) as client:
         answers = await asyncio.gather(*(client.post(url, **ringing(url, sid, caller)) for sid in sids))

@@ -50,6 +50,12 @@ def run_command(url: str, *arguments: str) -> Result:
     return CliRunner().invoke(command, [url, *ours, *arguments], env={"COLUMNS": "200"})
 
 
+def seconds_in(lines: list[str], words: str) -> float:
+    """What stands behind these words, on the one line that has them."""
+    (line,) = [line for line in lines if words in line]
+    return float(line.partition(words)[2].split()[0])
+
+
 async def test_a_warm_transfer_and_a_text_and_what_everybody_heard() -> None:
     port = str(free_port())
     given = {"CALLBRIDGE_TWILIO_API_URL": f"http://127.0.0.1:{port}"}
@@ -63,12 +69,13 @@ async def test_a_warm_transfer_and_a_text_and_what_everybody_heard() -> None:
         "Nothing to complain about.",
         f"they heard <Say> {BRIEFING}",
         "they pressed 1",
-        f"they heard {FROM_NUMBER}, for 20.0 s",
         f"text to {FROM_NUMBER}, delivered: {WORDS}",
     ):
         assert told in lines, result.output
+    # Measured, and so with what a busy machine adds.
+    assert 20 <= seconds_in(lines, f"they heard {FROM_NUMBER}, for ") < 30
+    assert 2 <= seconds_in(lines, f"{SALES}, rang ") < 12
     assert "20 s of ringing are 1 s here" in result.output
-    assert f"{SALES}, rang 2.0 s, then " in result.output
     asked = [line for line in lines if line.startswith("account 201 POST")]
     assert [line.split()[3].rpartition("/")[2] for line in asked] == ["Messages.json", "Calls.json"]
     assert not [line for line in asked if SALES in line or FROM_NUMBER in line], "numbers are masked there"
@@ -80,7 +87,8 @@ async def test_without_people_the_account_knows_the_call_and_it_is_said_who_coul
     given = {"CALLBRIDGE_TWILIO_API_URL": f"http://127.0.0.1:{port}"}
     async with stack(SCRIPT, agent=AGENT, environment=given) as running:
         result = await asyncio.to_thread(run_command, running.settings.voice_url, "--account-port", port)
-    assert f"{SALES}, rang 0.0 s: failed" in result.output
+    (rang,) = [line for line in result.output.splitlines() if f"{SALES}, rang " in line]
+    assert rang.endswith(" s: failed"), "the account refuses to ring, as soon as it is asked"
     assert "400 21210" not in result.output, "the account lets the number of a call be shown that it knows"
     assert "Nobody can be rung in this call. Name them: --person" in result.output
 

@@ -21,6 +21,7 @@ from callbridge.server.http import media as media_door
 from callbridge.server.process.listening import fast_lane
 from callbridge.simulators.phone import (
     HangUp,
+    Interrupt,
     Misbehaviour,
     Pause,
     Press,
@@ -172,7 +173,7 @@ async def test_keys_interrupt_and_reach_the_model(machine: Machine) -> None:
     script = Script(answers=(long_greeting,), default=GOODBYE, after_ms=20)
     agent = Agent(greeting_interruptible=True)
     async with stack(script, agent=agent) as running, leaves_nothing():
-        call = await running.call([Pause(700), Press("42#"), WaitForEnd()])
+        call = await running.call([Interrupt(200, b""), Press("42#"), WaitForEnd()])
         journal = call.journal
     assert (call.ended.reason, call.verbs) == (EndReason.AGENT_HANGUP, CONNECTED_AND_ENDED)
     assert len(call.of(Interrupted)) == len(call.stream.playback.clears) == 1

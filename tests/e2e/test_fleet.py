@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import re
 import signal
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,12 +47,16 @@ async def test_a_storm_of_one_caller_counts_once(
     scripts = [small_talk(f"machine {number}") for number in range(3)]
     async with fleet(tmp_path, postgres_database, scripts, **limits, **UNDIALLED) as machines:
         at_once = await offered(machines.front.url, "+14155550101", STORM)
+        for host in machines.hosts:
+            await host.ready()  # So many at once may have made it late.
         another = await offered(machines.front.url, "+14155550102", 1)
         one_by_one = [await offered(machines.front.url, f"+1415555020{number}", 1) for number in range(3)]
-    assert sum(at_once) == 3
+    declined = Counter(line["reason"] for line in machines.events("call_declined"))
+    # On a busy machine the database may answer too late for some of so many: then they are not taken, either,
+    # and what they were given is given back only with time.
+    assert 3 - (declined.total() - declined["caller_limit"]) <= sum(at_once) <= 3
     assert [another, *one_by_one] == [[True]] * 4
-    # On a busy machine the database may answer too late for some of so many: then they are not taken, either.
-    assert {line["reason"] for line in machines.events("call_declined")} <= {"caller_limit", "state"}
+    assert declined.keys() <= {"caller_limit", "state", "loop_lag"}
     took = [len(host.events("call_declined")) for host in machines.hosts]
     assert all(took), "each of them was asked"
     assert machines.faults == []
@@ -296,11 +301,11 @@ async def told_of(machines: Fleet, sid: str, status: str) -> tuple[list[str], li
     token, before = await ask_for_token(line, sid), len(carrier.sessions)
     async with media_socket(line) as socket:
         await send(socket, start(sid, token), *[media(sid)] * 3)
-        assert await until(lambda: len(carrier.sessions) > before, 5)
+        assert await until(lambda: len(carrier.sessions) > before)
         document = await asked_of(line, "/twilio/stream-ended", sid, status, "?stream=1")
         if status == "in-progress":
             await continued(machines, sid, document)
-        assert await until(lambda: ends(carrier, sid) != [], 8)
+        assert await until(lambda: ends(carrier, sid) != [])
     told = [str(line["what"]) for line in carrier.events("neighbour_told") if line["call_sid"] == sid]
     return sorted({*told}), ends(carrier, sid)
 
@@ -316,4 +321,4 @@ async def continued(machines: Fleet, sid: str, document: str) -> None:
     machines.take_calls(third)
     async with media_socket(machines.line) as socket:
         await send(socket, start(sid, token_of(document)), *[media(sid)] * 3)
-        assert await until(lambda: third.sessions != [], 5)
+        assert await until(lambda: third.sessions != [])

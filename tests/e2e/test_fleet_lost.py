@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import pytest
 from callbridge.simulators.phone import HangUp, Say, WaitForAgent
 from e2e.machines import away, fleet
 from e2e.processes import Talker, percentile, small_talk
-from e2e.raw import offered
+from e2e.raw import offered, sids_of
 from leftovers import until
 from random_calls import noise
 
@@ -37,6 +38,7 @@ TURNS = 3
 """Of one call, which takes some seconds by that: as many calls as there are seconds in it are live."""
 NEXT_CALL_S = 0.7
 PER_CALLER = 3
+STORM = 20
 
 BLIND = "what was said before is lost"
 """What a session is told whose call goes on without its past."""
@@ -101,22 +103,22 @@ async def lose(machines: Fleet, times: int, traffic: Traffic) -> None:
 
 async def survive(
     folder: Path, url: str, server: postgres.Server, losses: int, away_s: float
-) -> tuple[Traffic, Fleet, list[int]]:
+) -> tuple[Traffic, Fleet, dict[str, int]]:
     """A third of the losses before the database is away, a third meanwhile, a third afterwards."""
     limits = {"CALLBRIDGE_CALLS_PER_CALLER": str(PER_CALLER)}
     scripts = [small_talk(f"machine {number}") for number in range(MACHINES)]
-    storms = []
+    storms = dict[str, int]()
     async with fleet(folder, url, scripts, **limits) as machines:
         traffic = Traffic(machines, random.Random(losses))
         async with traffic.flowing():
             await lose(machines, losses // 3, traffic)
-            storms.append(sum(await offered(machines.front.url, "+14155550101", 20)))
+            storms["+14155550101"] = sum(await offered(machines.front.url, "+14155550101", STORM))
             async with away(server), asyncio.TaskGroup() as both:
                 both.create_task(asyncio.sleep(away_s))
                 both.create_task(lose(machines, losses // 3, traffic))
             await again(machines)
             await lose(machines, losses - 2 * (losses // 3), traffic)
-            storms.append(sum(await offered(machines.front.url, "+14155550102", 20)))
+            storms["+14155550102"] = sum(await offered(machines.front.url, "+14155550102", STORM))
     return traffic, machines, storms
 
 
@@ -182,8 +184,12 @@ async def judge(
     moved = [call for call in traffic.taken if len(call.verbs) > 1]
     gaps_ms = [gap for call in moved for gap in call.report.resumed_after_ms if gap is not None]
     silences_ms = [call.report.longest_dead_air_ms for call in traffic.calls]
-    assert storms == [PER_CALLER, PER_CALLER]
-    assert {line["reason"] for line in machines.events("call_declined")} <= {"state", "caller_limit"}
+    declined = {line["call_sid"]: line["reason"] for line in machines.events("call_declined")}
+    assert set(declined.values()) <= {"state", "caller_limit", "loop_lag"}, "the last of one just up"
+    for caller, taken in storms.items():
+        reasons = Counter(declined[sid] for sid in sids_of(caller, STORM) if sid in declined)
+        # What the database grants too late for the machine that asked is given back only with time.
+        assert PER_CALLER - (reasons.total() - reasons["caller_limit"]) <= taken <= PER_CALLER
     assert traffic.declined, "nobody called while the database was away"
     assert [line for line in machines.faults if not is_about_database(line)] == []
     figures(
@@ -212,11 +218,11 @@ async def test_a_machine_that_is_cut_off_from_the_database(
             kept, kept_call = await talking_on(first, machines, calling)
             moved, moved_call = await talking_on(second, machines, calling)
             first.wire.swallow()
-            assert await until(lambda: any(first.events(event) for event in AWAY), 10)
+            assert await until(lambda: any(first.events(event) for event in AWAY))
             machines.take_calls(first)
             refused = await offered(machines.front.url, "+14155550101", 5)
             await second.lost()
-            assert await until(lambda: talks(moved, streams=2), 15)
+            assert await until(lambda: talks(moved, streams=2))
             await first.wire.refuse()
             still_refused = await offered(machines.front.url, "+14155550102", 1)
             await first.wire.mend()
@@ -241,7 +247,7 @@ async def talking_on(
     machines.take_calls(host)
     phone = machines.line.phone(Talker(str(host.folder), streams=9, turns=90), max_call_s=CALL_S)
     call = calling.create_task(machines.line.finish(phone, CALL_S))
-    assert await until(lambda: talks(phone, streams=1), 15)
+    assert await until(lambda: talks(phone, streams=1))
     return phone, call
 
 
