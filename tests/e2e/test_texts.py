@@ -227,7 +227,7 @@ async def test_a_text_whose_process_is_killed_is_not_sent_again(tmp_path: Path) 
         async with services(tmp_path, *settings) as chain, asyncio.TaskGroup() as calling:
             front.send_to(chain[0])
             line = chain[0].line(first)
-            phone = line.phone(Talker("texts", streams=3), from_number=CALLER)
+            phone = line.phone(Talker("texts", streams=2), from_number=CALLER)
             placed = calling.create_task(line.finish(phone))
             assert await until(lambda: posted(twilio) == 1, 20)
             front.send_to(chain[1])
