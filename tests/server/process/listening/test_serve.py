@@ -219,7 +219,7 @@ async def calling(world: World) -> AsyncIterator[ClientConnection]:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twilio asks what follows a stream sooner than in life."""
-    monkeypatch.setattr("callbridge.switchboard.draining.ACTION_S", 0.5)
+    monkeypatch.setattr("callbridge.switchboard.draining.ACTION_S", 0.2)
 
 
 async def test_a_signal_during_a_call_lets_it_go_on(soon: None) -> None:
