@@ -114,15 +114,18 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
     """Gives the logging of the process back: commands and services under test set it up anew."""
-    loggers = [logging.getLogger(name) for name in ("", *logging.root.manager.loggerDict)]
-    before = [(logger, logger.handlers[:], logger.level) for logger in loggers]
+    known = list(logging.root.manager.loggerDict.items())
+    # By its name where one is only there for those below it.
+    named = [one if isinstance(one, logging.Logger) else logging.getLogger(name) for name, one in known]
+    before = [(logger, logger.handlers[:], logger.level) for logger in (logging.root, *named)]
     hooks = sys.excepthook, threading.excepthook
     yield
     logging.captureWarnings(False)
     sys.excepthook, threading.excepthook = hooks
     for logger, handlers, level in before:
         logger.handlers[:] = handlers
-        logger.setLevel(level)
+        if logger.level != level:  # To set one looks through all loggers: a millisecond for each test.
+            logger.setLevel(level)
     structlog.reset_defaults()
 
 

@@ -49,6 +49,7 @@ async def test_an_idle_process_ends_with_0_at_once(tmp_path: Path, number: signa
     assert service.faults == []
 
 
+@pytest.mark.heavy  # A process, which takes its time to start.
 async def test_two_signals_in_a_row_end_with_0(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         service.signal(signal.SIGTERM)

@@ -97,7 +97,8 @@ def visitor(rng: random.Random) -> CallerScript:
 
 async def test_a_call_goes_through_its_steps() -> None:
     rng = random.Random(5)
-    async with stack(conversation(rng), agent=clinic()) as running:
+    hasty = {"CALLBRIDGE_VAD_SILENCE_DURATION_MS": "200"}
+    async with stack(conversation(rng), agent=clinic(), environment=hasty) as running:
         call = await running.call(visitor(rng))
     assert call.report.is_clean, call.report
     assert call.journal.refusals == []

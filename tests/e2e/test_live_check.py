@@ -172,12 +172,22 @@ async def test_nobody_there() -> None:
 
 
 async def test_command_asks_only_when_told_to(tmp_path: Path) -> None:
-    """Exit status 1 and the vendor's answer with --live; without it nobody is dialled."""
+    """Exit status 1 and the vendor's answer with --live; without it nobody is dialled.
+
+    The agent is one's own, and what desktops and other programs set for themselves changes nothing.
+    """
+    (tmp_path / "bakery.py").write_text("from callbridge import Agent\n\nagent = Agent(greeting='Hello!')\n")
+    others = {"LANGUAGE": "en_US:en", "HOST": "x", "AGENT": "y"}
     async with (
         serve_model(Script(), keys=["sk-other"]) as model,
         rest_peer(refused(401, 20003, "Authenticate")) as twilio,
     ):
-        given = variables("http://127.0.0.1:8080", model.url, CALLBRIDGE_TWILIO_API_URL=twilio.url)
+        given = others | variables(
+            "http://127.0.0.1:8080",
+            model.url,
+            CALLBRIDGE_TWILIO_API_URL=twilio.url,
+            CALLBRIDGE_AGENT="bakery:agent",
+        )
         live = await run(tmp_path, "check", "--live", variables=given)
         assert (live.status, len(model.sessions)) == (1, 1)
         assert "wrong  OPENAI_API_KEY was refused." in live.stdout
@@ -186,6 +196,9 @@ async def test_command_asks_only_when_told_to(tmp_path: Path) -> None:
         asked = len(twilio.asked)
         still = await run(tmp_path, "check", variables=given)
         assert (still.status, len(model.sessions), len(twilio.asked)) == (0, 1, asked)
+    for ended in (live, still):
+        assert API_KEY not in ended.stdout + ended.stderr
+        assert "Traceback" not in ended.stderr
 
 
 async def test_each_agent_is_asked_for() -> None:

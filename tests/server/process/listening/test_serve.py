@@ -325,18 +325,15 @@ def served(folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
     ("name", "value"), [("CALLBRIDGE_CLIP", "nowhere.wav"), ("CALLBRIDGE_STATE_PATH", "nowhere/s.sqlite")]
 )
 def test_what_cannot_be_opened_ends_in_words(tmp_path: Path, name: str, value: str) -> None:
-    result = served(tmp_path, **{name: value})
+    """A name in doubt, which may be another program's, is logged before and keeps nobody from starting."""
+    result = served(tmp_path, SPEND_PER_DAY_MAX="50", **{name: value})
+    told = result.stdout + result.stderr
     assert result.returncode == 1
     assert value.partition("/")[0] in result.stdout
-    assert "Traceback" not in result.stdout + result.stderr
-
-
-def test_name_in_doubt_is_logged_at_the_start(tmp_path: Path) -> None:
-    """It keeps nobody from starting: it may be another program's."""
-    result = served(tmp_path, SPEND_PER_DAY_MAX="50", CALLBRIDGE_CLIP="nowhere.wav")
-    assert "setting_in_doubt" in result.stdout + result.stderr
-    assert "CALLBRIDGE_SPEND_PER_DAY_MAX" in result.stdout + result.stderr
-    assert not any(f'"{name} ' in result.stdout + result.stderr for name in ON_A_DESKTOP)
+    assert "Traceback" not in told
+    assert "setting_in_doubt" in told
+    assert "CALLBRIDGE_SPEND_PER_DAY_MAX" in told
+    assert not any(f'"{name} ' in told for name in ON_A_DESKTOP)
 
 
 def test_port_in_use_ends_in_words(tmp_path: Path) -> None:
