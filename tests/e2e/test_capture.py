@@ -283,13 +283,17 @@ async def survive_a_kill(tmp_path: Path, *, seed: int) -> None:
         assert [service.faults for service in chain] == [[], []]
     delivered = delivered_in(deliveries)
     later = {line["call_sid"] for line in chain[1].events("captured")}
+    # Where the disk is slow just then nothing is begun: never is better than twice, and the model is told.
+    undone = {
+        line["call_sid"] for line in chain[1].events("capture_delivered") if line["outcome"] == "refused"
+    }
     for call in (task.result() for task in tasks):
         # Who is slow to be heard may hang up before the agent does.
         assert call.verbs[:2] == ["Connect/Stream", "Connect/Stream"]
         # What it was killed over before it was on disk is as if it had not been captured.
         assert not (call.sid in by_first and call.sid in later), "what is captured is not captured again"
         assert delivered[call.sid] <= 1
-        assert delivered[call.sid] == 1 or call.sid not in later
+        assert delivered[call.sid] == 1 or call.sid not in later - undone
     assert by_first
     assert later
 
