@@ -261,8 +261,8 @@ def _driver(connection: Connection) -> Any:
 
 
 def _channel(process: str) -> str:
-    """At most 63 bytes are a name there."""
-    return f"callbridge_{process}"[:63]
+    """At most 63 bytes are a name there. What tells the processes of a machine apart stands at the end."""
+    return f"callbridge_{process[-52:]}"
 
 
 def _lock_key(name: str) -> int:
