@@ -160,6 +160,18 @@ async def test_a_result_that_is_too_long_is_in_the_history_as_the_model_is_told_
     assert kept.events == [function_call("call_1", "stock", "{}", answer.output)]
 
 
+async def test_half_a_character_in_a_result_costs_itself_alone() -> None:
+    """As a program leaves it that cuts words in the midst of an emoji."""
+    rig, kept = Rig(), Kept()
+    rig.model.add_listener(kept)
+    asked = rig.model.asked["call_1"] = Asked(asyncio.get_running_loop().create_future())
+    called = RealtimeModelToolCallEvent("stock", "call_1", "{}")
+    await rig.model.send_event(RealtimeModelSendToolOutput(called, "fish \ud83d", start_response=True))
+    await rig.model.tell_next()
+    assert asked.answer.result().output == "fish ?"
+    assert kept.events == [function_call("call_1", "stock", "{}", "fish ?")]
+
+
 async def test_an_image_is_an_error_and_its_text_is_told() -> None:
     rig, kept = Rig(), Kept()
     rig.model.add_listener(kept)

@@ -237,8 +237,9 @@ class CallModel(RealtimeModel):
         if asked is None or asked.answer.done():
             _log.info("openai_agents_output_late", tool=call.name)
             return
+        output = event.output.encode("utf-8", "replace").decode()  # Half a character cannot be sent.
         # One that is too long is replaced: the model is told nothing else, and nothing else is kept.
-        answer = replace(success(event.output), is_quiet=not event.start_response)
+        answer = replace(success(output), is_quiet=not event.start_response)
         self.tell(function_call(call.call_id, call.name, call.arguments, answer.output))
         asked.answer.set_result(answer)
         asked.decided.set()
