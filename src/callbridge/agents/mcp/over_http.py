@@ -241,8 +241,10 @@ class _List(httpx2.AsyncByteStream):
         """As a whole; of events whole lines, in which their texts stand."""
         text = bytearray()
         async for part in self._body:
+            # Looked for in what is new: a server may send a long line byte by byte.
+            line_end = max(part.rfind(b"\n"), part.rfind(b"\r")) + 1 if self._has_events else 0
+            end = len(text) + line_end if line_end else 0
             text += part
-            end = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1 if self._has_events else 0
             if len(text) - end > MESSAGE_BYTES_MAX:
                 end = len(text)  # Who reads it says that this is too much.
             if end:
