@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field, computed_field
@@ -26,17 +26,11 @@ from callbridge import (
 from callbridge.agents.handoffs.handoff import WORK
 from callbridge.agents.menu import work_of
 from callbridge.call.agent_facts import AgentChanged
-from callbridge.call.facts import (
-    ItemHeard,
-    KeysPressed,
-)
+from callbridge.call.facts import ItemHeard, KeysPressed
 from callbridge.call.wants import AgentSays, AgentTells, SessionWanted, WishWithdrawn
 from callbridge.fields import Digits
 from desk_and_billing import DESK, Why, desk_and_billing
 from flow_calls import flow_call
-
-if TYPE_CHECKING:
-    pass
 
 
 def handing(desk: Agent, answer: HandTo) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -29,12 +29,7 @@ from callbridge.agents.menu import work_of
 from callbridge.agents.tools.runs import AT_ONCE_MAX
 from callbridge.call.actions import RunTool
 from callbridge.call.agent_facts import AgentChanged, ValuesSet
-from callbridge.call.facts import (
-    ItemHeard,
-    KeysPressed,
-    StreamStarted,
-    encode,
-)
+from callbridge.call.facts import ItemHeard, KeysPressed, StreamStarted, encode
 from callbridge.call.outcomes import ToolOutcome, TransferOutcome
 from callbridge.call.telephone_facts import TransferEnded
 from callbridge.call.wants import AgentSays, AgentTells, AnswerStopped, SessionWanted, WishSet, WishWithdrawn
@@ -44,9 +39,6 @@ from desk_and_billing import DESK, FLOW, Why, desk_and_billing
 from flow_calls import flow_call
 from leftovers import until
 from transfer_calls import Calling
-
-if TYPE_CHECKING:
-    pass
 
 TELLS_OF_ONE = AgentTells("[The caller pressed 1 on the telephone keypad.]", is_callers=True)
 

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from structlog.testing import capture_logs
 
-from callbridge import (
-    Agent,
-)
+from callbridge import Agent
 from callbridge.agents.handoffs.who_is_on import HANDOFFS_MAX, UNSPOKEN_MAX
 from callbridge.call.agent_facts import AgentChanged, StepEntered
-from callbridge.call.facts import (
-    TurnEnded,
-    decode,
-    encode,
-)
+from callbridge.call.facts import TurnEnded, decode, encode
 from desk_and_billing import DESK, FLOW, desk_and_billing
 from flow_calls import flow_call
-
-if TYPE_CHECKING:
-    pass
 
 
 async def test_agents_do_not_send_the_caller_to_each_other_for_ever() -> None:
