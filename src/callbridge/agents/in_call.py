@@ -241,7 +241,8 @@ class AgentInCall:
         text = on.abilities.pressed(keys)
         if text is None:
             text = f"[The caller pressed {' '.join(keys)} on the telephone keypad.]"
-        is_answered = not self._handoffs.by_code.is_coming(on)  # Or a step to which they have led.
+        # They may have led to a step that hands over: then the other agent speaks.
+        is_answered = not self._handoffs.by_code.is_coming(on)
         self.wants.add(w.AgentTells(text, is_callers=True, is_answered=is_answered))
 
     def take(self) -> Wanted | None:

@@ -42,7 +42,7 @@ def records_database(settings: Settings | None = None, *, is_to_be_made: bool = 
 
 @contextlib.contextmanager
 def opened_records(settings: Settings, *, is_to_be_made: bool = False) -> Iterator[Database]:
-    """The same for whoever goes on without it.
+    """As `records_database`, for a command that can do without it: what is wrong is raised.
 
     Raises:
         RecordsError: it cannot be used. The message says why and what to do.

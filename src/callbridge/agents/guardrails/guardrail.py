@@ -35,8 +35,8 @@ class Guardrail:
         every: characters between two looks.
         say: what is said, exactly, in place of what was stopped; empty: the model finds a better answer.
         waits: says of a text that grows whether the verdict depends on what follows: it is not looked at
-            before there is more of it, or its end. A function that blocks for no time. By default nothing is
-            waited for.
+            before there is more of it, or its end. A function that blocks for no time, and raises nothing. By
+            default nothing is waited for.
 
     Raises:
         AgentFault: it cannot be one.
