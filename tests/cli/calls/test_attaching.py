@@ -209,6 +209,19 @@ def test_its_record_tells_of_the_machine_at_which_it_goes_on() -> None:
     assert call.on_record(on_record("web-1-aa", "web-1-bb")) is not None
 
 
+def test_a_record_that_is_behind_does_not_tell_where_a_call_came_from() -> None:
+    """It went from there to here and on, and the last two of its streams are not written down yet."""
+    call = Whereabouts("CA1")
+    call.greeted("web-1-aa")
+    seen = facts.StreamEnded(EndReason.HANDED_OVER, call_sid="CA1", source="MZweb-1-aa")
+    call.take(0, told(seen), 100)
+    assert call.on_record(on_record("web-2-cc")) is None
+    assert call.on_record(on_record("web-2-cc", "web-1-aa")) is None
+    moved = call.on_record(on_record("web-2-cc", "web-1-aa", "web-3-dd"))
+    assert moved is not None
+    assert moved.process == "web-3-dd"
+
+
 @pytest.mark.parametrize(("reason", "is_over"), [("caller_hangup", True), ("process_lost", False)])
 def test_its_record_tells_that_it_is_over(reason: str, *, is_over: bool) -> None:
     """The end of a process is none of its calls."""

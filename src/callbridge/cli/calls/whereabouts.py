@@ -40,6 +40,8 @@ class Whereabouts:
         """Those that are followed, or were."""
         self._machines = set[str]()
         """Those of which all that takes calls is followed."""
+        self._stream = ""
+        """The latest that was seen of it; empty for none."""
         self._has_caller_left = False
         self._awaited_until: float | None = None
         """By when it is to go on somewhere."""
@@ -95,6 +97,9 @@ class Whereabouts:
         latest = story.streams[-1] if story.streams else None
         if self.is_over or latest is None or latest.process in self._processes:
             return None
+        # A record is some moments behind: what stands last in it may come before what was seen.
+        if self._stream and all(part.stream_sid != self._stream for part in story.streams):
+            return None
         machine = machine_of(latest.process)
         return latest if machine and machine not in self._machines else None
 
@@ -102,9 +107,11 @@ class Whereabouts:
         """Something was told at this place."""
         if not self.is_of_it(event):
             return
-        if isinstance(event, LiveWords) or (isinstance(event, LiveFact) and event.fact.source != HTTP):
-            self._carrier = place  # Webhooks are answered by anybody.
+        if isinstance(event, LiveWords):
+            self._carrier = place
         if isinstance(event, LiveFact):
+            if event.fact.source != HTTP:  # Webhooks are answered by anybody.
+                self._carrier, self._stream = place, event.fact.source
             self._told(event.fact, now)
 
     def _told(self, fact: Fact, now: float) -> None:
