@@ -20,6 +20,7 @@ from callbridge.agents.handoffs.in_call import HandoffsInCall
 from callbridge.agents.handoffs.words import not_run, of_who_was_left
 from callbridge.agents.outside import NoOutside
 from callbridge.agents.recording.in_call import RecordingInCall
+from callbridge.agents.sendable import sendable
 from callbridge.agents.texting.in_call import TextsInCall
 from callbridge.agents.texts import summary_of, text_of
 from callbridge.agents.tools.in_call import RUNNING, ToolsInCall
@@ -268,7 +269,7 @@ class AgentInCall:
 
     def say(self, words: str, *, while_running: bool = False) -> Spoken:
         """See `Call.say`."""
-        words = words.encode("utf-8", "replace").decode()  # Half a character cannot be sent.
+        words = sendable(words)
         say_id, heard = self.wants.new_id("say"), self._loop.create_future()
         if not words.strip():  # The model would find something to say.
             heard.set_result(True)

@@ -13,6 +13,7 @@ import structlog
 
 from callbridge.agents.handoffs.graph import handoffs_of
 from callbridge.agents.handoffs.words import handed_over
+from callbridge.agents.sendable import sendable
 from callbridge.agents.tools.tool import ToolRefused, ToolResult
 from callbridge.call import agent_facts, facts
 from callbridge.call import wants as w
@@ -142,8 +143,7 @@ class WhoIsOn:
         self._is_made = True
         self._wants.add(agent_facts.AgentChanged(way.other.name, way.one.name, because))
         self._wants.add(w.WishWithdrawn())  # What the agent that is left wished for, like the end.
-        # Half a character cannot be sent.
-        if say := say.strip().encode("utf-8", "replace").decode() or way.handoff.say:
+        if say := sendable(say.strip()) or way.handoff.say:
             self._wants.add(w.AgentSays(self._wants.new_id("say"), say, is_answer=True))
         return handed_over(way.other.name, say, told)
 

@@ -140,8 +140,7 @@ class Bounded(httpx2.AsyncBaseTransport):
             await response.aclose()
             return _error(BROKE_OFF, fault)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
-        body = _Body(response.stream, waiting, self._volume, has_events=_has_events(response))
-        response.stream = body
+        response.stream = _Body(response.stream, waiting, self._volume, has_events=_has_events(response))
         return response
 
     async def aclose(self) -> None:

@@ -26,6 +26,7 @@ from agents.realtime import (
 from callbridge.agents.guardrails.in_call import SAY_GOODBYE, TRIPS_MAX
 from callbridge.agents.openai_agents.telling import function_call
 from callbridge.agents.openai_agents.tools import HostedTool
+from callbridge.agents.sendable import sendable
 from callbridge.agents.tools.schema import ToolError
 from callbridge.agents.tools.tool import success
 from callbridge.agents.tools.toolbox import TOOLS_MAX
@@ -237,9 +238,8 @@ class CallModel(RealtimeModel):
         if asked is None or asked.answer.done():
             _log.info("openai_agents_output_late", tool=call.name)
             return
-        output = event.output.encode("utf-8", "replace").decode()  # Half a character cannot be sent.
         # One that is too long is replaced: the model is told nothing else, and nothing else is kept.
-        answer = replace(success(output), is_quiet=not event.start_response)
+        answer = replace(success(sendable(event.output)), is_quiet=not event.start_response)
         self.tell(function_call(call.call_id, call.name, call.arguments, answer.output))
         asked.answer.set_result(answer)
         asked.decided.set()

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from callbridge.agents.fields.spelling.letters import grouped
 from callbridge.agents.languages.texts import language_texts
+from callbridge.agents.sendable import sendable
 from callbridge.agents.texts import NoAnswer, asked_about
 from callbridge.agents.transfers.templates import Template
 from callbridge.call import agent_facts
@@ -108,8 +109,7 @@ async def _asked(destination: Destination, call: Call[Any]) -> str:
 
 def bounded(text: str, length: int) -> str:
     """One line of at most so many characters, which can be sent and spoken."""
-    clean = text.encode("utf-8", "replace").decode()
-    clean = " ".join("".join(one if one.isprintable() else " " for one in clean).split())
+    clean = " ".join("".join(one if one.isprintable() else " " for one in sendable(text)).split())
     if len(clean) <= length:
         return clean
     cut = clean[: length - 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from callbridge.agents.sendable import sendable
 from callbridge.agents.tools.given import GivenTool
 from callbridge.agents.tools.tool import Manner, ToolRefused, ToolResult
 from callbridge.agents.transfers.briefing import KeptValues
@@ -230,8 +231,7 @@ class TransfersInCall:
         words = say.strip() or self._plan.by_name[wish.name].says.strip()
         if not words:
             return ToolResult(_GOES.format(name=wish.name), wish=wish)
-        words = words.encode("utf-8", "replace").decode()  # Half a character cannot be sent.
-        self._wants.add(w.AgentSays(self._wants.new_id("say"), words))
+        self._wants.add(w.AgentSays(self._wants.new_id("say"), sendable(words)))
         self._wants.add(w.WishSet(wish, is_said=True))
         return ToolResult(_SAID.format(name=wish.name), is_momentary=True, is_quiet=True)
 
