@@ -66,7 +66,8 @@ def list_calls(
         records = Records(database)
         found = list(summaries(records, wanted, limit + 1))
         shown = found[:limit]
-        carriers = records.carriers([call.call_sid for call in shown if call.state == "live"])
+        carried = [] if as_json else [call.call_sid for call in shown if call.state == "live"]
+        carriers = records.carriers(carried) if carried else {}
     if as_json:
         for call in shown:
             typer.echo(msgspec.json.encode(call).decode())

@@ -19,7 +19,10 @@ WORKERS_MAX: Final = 64
 MACHINE_MAX: Final = 63
 """Characters of the name of a machine."""
 
-_MACHINE: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{MACHINE_MAX}}}")
+MACHINE_LETTERS: Final = "A-Za-z0-9._-"
+"""As an expression has them between brackets."""
+
+_MACHINE: Final = re.compile(rf"[{MACHINE_LETTERS}]{{1,{MACHINE_MAX}}}")
 
 
 def _machine(name: str) -> str:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from callbridge.server.config.retention import retention
-from callbridge.server.config.worker_settings import MACHINE_MAX
+from callbridge.server.config.worker_settings import MACHINE_LETTERS, MACHINE_MAX
 from callbridge.state.neighbours import new_process
 from callbridge.state.opening import open_state
 
@@ -39,4 +39,4 @@ def opened_state(settings: Settings, wall_clock: Callable[[], float] = time.time
 
 def machine_name(settings: Settings) -> str:
     """How operators call this machine: by its host name, in letters that a setting may have, or as is set."""
-    return settings.machine or re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:MACHINE_MAX]
+    return settings.machine or re.sub(rf"[^{MACHINE_LETTERS}]", "-", socket.gethostname())[:MACHINE_MAX]
