@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import re
 import signal
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from callbridge.simulators.phone import HangUp, WaitForAgent
 from e2e.commands import COMMAND, environment, run
 from e2e.machines import fleet
 from e2e.processes import Talker, percentile, session_of, small_talk, until_ready
-from e2e.raw import ask_for_token, asked_of, media, media_socket, offered, send, start, token_of
+from e2e.raw import ask_for_token, asked_of, fewest_taken, media, media_socket, offered, send, start, token_of
 from e2e.stack import CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, UNDIALLED, together
 from leftovers import until
 
@@ -51,12 +50,10 @@ async def test_a_storm_of_one_caller_counts_once(
             await host.ready()  # So many at once may have made it late.
         another = await offered(machines.front.url, "+14155550102", 1)
         one_by_one = [await offered(machines.front.url, f"+1415555020{number}", 1) for number in range(3)]
-    declined = Counter(line["reason"] for line in machines.events("call_declined"))
-    # On a busy machine the database may answer too late for some of so many: then they are not taken, either,
-    # and what they were given is given back only with time.
-    assert 3 - (declined.total() - declined["caller_limit"]) <= sum(at_once) <= 3
+    declined = [str(line["reason"]) for line in machines.events("call_declined")]
+    assert fewest_taken(declined, 3) <= sum(at_once) <= 3
     assert [another, *one_by_one] == [[True]] * 4
-    assert declined.keys() <= {"caller_limit", "state", "loop_lag"}
+    assert set(declined) <= {"caller_limit", "state", "loop_lag"}
     took = [len(host.events("call_declined")) for host in machines.hosts]
     assert all(took), "each of them was asked"
     assert machines.faults == []

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import or_, select
 
+from callbridge.call.record_facts import REAPER
 from callbridge.records.database import Database
 from callbridge.records.migrating import migrate
 from callbridge.records.schema import deliveries, facts
@@ -80,8 +81,8 @@ def is_every_fact_told(database: Database) -> bool:
 
     Who is killed may have its last facts still to write. Such a call is over when it is reaped.
     """
-    came = select(facts.c.kind).where(facts.c.source != "reaper")
-    over = select(facts.c.call_sid).where(or_(facts.c.kind == "stream_ended", facts.c.source == "reaper"))
+    came = select(facts.c.kind).where(facts.c.source != REAPER)
+    over = select(facts.c.call_sid).where(or_(facts.c.kind == "stream_ended", facts.c.source == REAPER))
     with database.reading() as connection:
         kinds = Counter(connection.execute(came).scalars())
         ended = len(set(connection.execute(over).scalars()))
